@@ -1,0 +1,93 @@
+//! The configuration file: one YAML or JSON file, in the words of Kubernetes.
+
+mod catalog;
+mod file;
+mod resolve;
+mod values;
+
+use std::path::{Path, PathBuf};
+
+use plimsoll_planner::Point;
+use plimsoll_planner::drain::ScaleDownConfig;
+use plimsoll_planner::scale_up::{ClusterLimits, ScaleUpConfig};
+use plimsoll_policy::PolicySpec;
+
+/// The configuration, checked and complete.
+#[derive(Debug)]
+pub struct Config {
+    /// What may be launched.
+    pub scale_up: ScaleUpConfig,
+    /// What may be drained.
+    pub scale_down: ScaleDownConfig,
+    /// Certificates are approved.
+    pub csr_enabled: bool,
+    /// The policies of each point, in the order in which they are asked.
+    pub policies: Vec<(Point, PolicySpec)>,
+    /// Files that it is made of: itself, and its catalogues.
+    pub files: Vec<PathBuf>,
+    /// Keys that have no effect in this version, each a sentence.
+    pub warnings: Vec<String>,
+}
+
+/// What is wrong with a configuration. As text: file, line or field, what is wrong, what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file cannot be read.
+    #[error("{}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is no YAML, or has a key or value that makes no sense.
+    #[error("{}:{line}:{column}: {problem}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Where.
+        line: u64,
+        /// Where.
+        column: u64,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A value that cannot be used.
+    #[error("{}: {field}: {problem}", path.display())]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// The key, with its place in lists.
+        field: String,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+impl Config {
+    /// What holds without a configuration file: limits and rules at their defaults, no node groups, and every
+    /// node outside the control plane as a candidate for removal.
+    pub fn without_file() -> Self {
+        Self {
+            scale_up: ScaleUpConfig { limits: ClusterLimits::default(), groups: Vec::new() },
+            scale_down: ScaleDownConfig::default(),
+            csr_enabled: false,
+            policies: Vec::new(),
+            files: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Reads and checks a file.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let parsed = file::parse(&text).map_err(|(line, column, problem)| ConfigError::Syntax {
+            path: path.to_owned(),
+            line,
+            column,
+            problem,
+        })?;
+        resolve::resolve(path, parsed)
+    }
+}

@@ -1,0 +1,57 @@
+//! Plimsoll: a Kubernetes node autoscaler whose choices are made by sandboxed WebAssembly policies.
+//!
+//! This binary only wires: it reads arguments, files and the environment, asks the planner, and prints.
+
+mod config;
+mod inspect;
+mod policies;
+mod progress;
+mod report;
+mod simulate;
+mod table;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Decides which nodes to add, which to remove and how, and which kubelet certificates to approve. Every choice
+/// is made by a sandboxed WebAssembly policy.
+#[derive(Debug, Parser)]
+#[command(name = "plimsoll", version, disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Show what would be done, and why, from a dump of a cluster. Changes nothing.
+    Simulate(simulate::Arguments),
+    /// Show what a policy exports and imports, and whether it will load here.
+    Inspect(inspect::Arguments),
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// Tables for people.
+    #[default]
+    Table,
+    /// JSON for machines.
+    Json,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_env("PLIMSOLL_LOG").unwrap_or_else(|_| "error".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let done: Result<ExitCode> = match arguments.verb {
+        Verb::Simulate(arguments) => simulate::run(&arguments),
+        Verb::Inspect(arguments) => inspect::run(&arguments),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}

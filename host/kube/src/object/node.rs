@@ -1,0 +1,93 @@
+//! Nodes.
+
+use plimsoll_model::{Address, AddressKind, ClusterBuilder, Node, Timestamp};
+use serde::Deserialize;
+
+use super::condition::{self, Condition};
+use super::field::{Str, nullable};
+use super::metadata::Metadata;
+use super::quantities::Quantities;
+use super::taint::TaintObject;
+use super::{Row, WholeProblem};
+
+/// A `Node`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct NodeObject<'a> {
+    #[serde(borrow)]
+    metadata: Metadata<'a>,
+    #[serde(borrow, default, deserialize_with = "nullable")]
+    spec: Spec<'a>,
+    #[serde(borrow)]
+    status: Status<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Spec<'a> {
+    #[serde(borrow, default, deserialize_with = "nullable")]
+    taints: Vec<TaintObject<'a>>,
+    #[serde(default, deserialize_with = "nullable")]
+    unschedulable: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct Status<'a> {
+    #[serde(borrow, default, deserialize_with = "nullable")]
+    allocatable: Quantities<'a>,
+    #[serde(borrow, default, deserialize_with = "nullable")]
+    capacity: Quantities<'a>,
+    #[serde(borrow, default, deserialize_with = "nullable")]
+    conditions: Vec<Condition<'a>>,
+    #[serde(borrow, default, deserialize_with = "nullable")]
+    addresses: Vec<AddressObject<'a>>,
+}
+
+/// One entry of `status.addresses`, of nodes and of machines.
+#[derive(Debug, Deserialize)]
+pub(super) struct AddressObject<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Str<'a>,
+    #[serde(borrow)]
+    address: Str<'a>,
+}
+
+/// The addresses of known types.
+pub(super) fn addresses(objects: &[AddressObject<'_>], cluster: &mut ClusterBuilder) -> Vec<Address> {
+    objects
+        .iter()
+        .filter_map(|object| {
+            let kind = AddressKind::parse(&object.kind)?;
+            Some(Address { kind, value: object.address.some(cluster)? })
+        })
+        .collect()
+}
+
+impl Row for NodeObject<'_> {
+    fn add_to(self, cluster: &mut ClusterBuilder) -> Result<(), WholeProblem> {
+        let Self { metadata, spec, status } = self;
+        let offered = if status.allocatable.is_empty() { &status.capacity } else { &status.allocatable };
+        if offered.is_empty() {
+            let problem = "neither allocatable nor capacity is given, so nothing is known of its size; write the dump \
+                           with its status"
+                .to_owned();
+            return Err(WholeProblem { field: "status", problem });
+        }
+        let node = Node {
+            name: cluster.text(&metadata.name.0),
+            uid: metadata.uid(),
+            labels: metadata.labels(cluster),
+            annotations: metadata.annotations(cluster),
+            taints: spec.taints.iter().map(|taint| taint.to_taint(cluster)).collect(),
+            allocatable: offered.to_resources(cluster),
+            unschedulable: spec.unschedulable,
+            ready: condition::holds(&status.conditions, "Ready"),
+            created: metadata.created(),
+            deleting: metadata.deletion().is_some(),
+            addresses: addresses(&status.addresses, cluster),
+        };
+        Ok(cluster.add_node(node)?)
+    }
+
+    fn newest(&self) -> Option<Timestamp> {
+        self.metadata.created().max(condition::newest(&self.status.conditions))
+    }
+}

@@ -1,0 +1,45 @@
+//! The cluster as data: nodes, pods, groups, quantities, selectors.
+//!
+//! ```text
+//!   objects ──> ClusterBuilder ──> Snapshot ─┬─ nodes ── allocatable, labels, taints
+//!               (interns shapes,             ├─ pods  ── shape (shared), node, owner (shared)
+//!                labels, owners)             ├─ budgets, signing requests, machines
+//!                                            └─ indexes: pods by node, pods by owner
+//! ```
+//!
+//! No I/O and no clock: whoever reads a file or a watch builds these values, and time is an argument.
+#![forbid(unsafe_code)]
+
+mod budget;
+mod cluster;
+mod csr;
+mod group;
+mod labels;
+mod machine;
+mod node;
+mod pod;
+mod quantity;
+mod resources;
+mod selector;
+mod taint;
+mod text;
+mod units;
+pub mod well_known;
+
+pub use budget::DisruptionBudget;
+pub use cluster::{ClusterBuilder, Duplicate, NodeId, PodId, Snapshot};
+pub use csr::{CsrState, SigningRequest};
+pub use group::{Arch, InstanceType, Lifecycle, NodeGroup};
+pub use labels::LabelSet;
+pub use machine::{Address, AddressKind, Machine};
+pub use node::Node;
+pub use pod::{
+    HostPort, InterPodRules, Owner, Phase, Pod, PodAffinityTerm, PodShape, Protocol, Scheduling, SpreadConstraint, Uid,
+    Volumes,
+};
+pub use quantity::{Quantity, QuantityError};
+pub use resources::{ContainerRequests, ExtendedResources, Resources, effective_requests};
+pub use selector::{LabelSelector, NodeSelector, NodeSelectorTerm, Operator, Requirement};
+pub use taint::{Taint, TaintEffect, Toleration};
+pub use text::{Pool, Text};
+pub use units::{Bytes, MilliCpu, Millis, Price, Timestamp};

@@ -1,0 +1,51 @@
+//! Keys with a meaning of their own.
+
+/// Zone of a node (Kubernetes, "Well-Known Labels").
+pub const ZONE: &str = "topology.kubernetes.io/zone";
+/// Its name before Kubernetes 1.17.
+pub const ZONE_BETA: &str = "failure-domain.beta.kubernetes.io/zone";
+/// Region of a node.
+pub const REGION: &str = "topology.kubernetes.io/region";
+/// Its name before Kubernetes 1.17.
+pub const REGION_BETA: &str = "failure-domain.beta.kubernetes.io/region";
+/// Instance type of a node.
+pub const INSTANCE_TYPE: &str = "node.kubernetes.io/instance-type";
+/// Its name before Kubernetes 1.17.
+pub const INSTANCE_TYPE_BETA: &str = "beta.kubernetes.io/instance-type";
+/// CPU architecture of a node.
+pub const ARCH: &str = "kubernetes.io/arch";
+/// Operating system of a node.
+pub const OS: &str = "kubernetes.io/os";
+/// Host name of a node.
+pub const HOSTNAME: &str = "kubernetes.io/hostname";
+/// How a node was bought: `od` or `spot` (Spot Ocean, "Labels and taints").
+pub const LIFECYCLE: &str = "spotinst.io/node-lifecycle";
+/// The same as Karpenter writes it: `on-demand` or `spot`.
+pub const LIFECYCLE_KARPENTER: &str = "karpenter.sh/capacity-type";
+/// The same as EKS writes it: `ON_DEMAND` or `SPOT`.
+pub const LIFECYCLE_EKS: &str = "eks.amazonaws.com/capacityType";
+/// Labels that mark a node of the control plane.
+pub const CONTROL_PLANE: [&str; 2] = ["node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"];
+/// Labels that name a node's group, ours first.
+pub const NODE_GROUP: [&str; 6] = [
+    "plimsoll.dev/node-group",
+    "eks.amazonaws.com/nodegroup",
+    "cloud.google.com/gke-nodepool",
+    "kubernetes.azure.com/agentpool",
+    "karpenter.sh/nodepool",
+    "cluster.x-k8s.io/deployment-name",
+];
+/// Annotation of a pod that a kubelet made from a file.
+pub const MIRROR_POD: &str = "kubernetes.io/config.mirror";
+/// Label of a pod whose node stays: `"true"` (Spot Ocean, "Scaling").
+pub const RESTRICT_SCALE_DOWN: &str = "spotinst.io/restrict-scale-down";
+/// Annotation of a pod whose node stays: `"false"` (cluster-autoscaler FAQ).
+pub const SAFE_TO_EVICT: &str = "cluster-autoscaler.kubernetes.io/safe-to-evict";
+/// Label of a pod that wants its replacement started first: a duration (Spot Ocean, "Scaling").
+pub const PRE_EVICTION_WARMUP: &str = "spot.io/pre-eviction-warmup";
+/// Annotation that repeats the whole object; nobody decides by it.
+pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+/// Priority classes of pods that the cluster cannot do without.
+pub const CRITICAL_CLASSES: [&str; 2] = ["system-cluster-critical", "system-node-critical"];
+/// The scheduler that pods get when they name none.
+pub const DEFAULT_SCHEDULER: &str = "default-scheduler";

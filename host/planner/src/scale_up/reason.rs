@@ -1,0 +1,66 @@
+//! Why a pod stays pending.
+
+use plimsoll_model::PodId;
+
+/// A pod that this plan gives no new node, and why.
+#[derive(Clone, Debug)]
+pub struct PendingPod {
+    /// The pod.
+    pub pod: PodId,
+    /// The one primary reason.
+    pub reason: PendingReason,
+    /// Figures and names, for a person.
+    pub detail: String,
+}
+
+/// Why a pod gets no new node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum PendingReason {
+    /// Its scheduling gates hold it back.
+    SchedulingGated,
+    /// It waits for pods that it preempts.
+    Preempting,
+    /// A DaemonSet pod belongs to its node and needs no other.
+    DaemonSetPodIgnored,
+    /// Another scheduler places it.
+    OtherScheduler,
+    /// An existing node has room; the scheduler will place it.
+    FitsExistingNode,
+    /// Rules between pods concern it, which are not simulated yet.
+    InterPodRulesNotSimulated,
+    /// No group's nodes have the labels and taints that it needs.
+    NoMatchingNodeGroup,
+    /// No instance type of a matching group is large enough.
+    NoInstanceFits,
+    /// It requests a resource that no matching group offers.
+    UndefinedExtendedResource,
+    /// Matching groups are at their maximum.
+    NodeGroupMaxReached,
+    /// The cluster is at its limit.
+    ClusterLimitReached,
+    /// The policy chose to launch nothing for it.
+    HeldByPolicy,
+    /// No policy answered.
+    PolicyFailed,
+}
+
+impl PendingReason {
+    /// A stable label for machines.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::SchedulingGated => "SchedulingGated",
+            Self::Preempting => "Preempting",
+            Self::DaemonSetPodIgnored => "DaemonSetPodIgnored",
+            Self::OtherScheduler => "OtherScheduler",
+            Self::FitsExistingNode => "FitsExistingNode",
+            Self::InterPodRulesNotSimulated => "InterPodRulesNotSimulated",
+            Self::NoMatchingNodeGroup => "NoMatchingNodeGroup",
+            Self::NoInstanceFits => "NoInstanceFits",
+            Self::UndefinedExtendedResource => "UndefinedExtendedResource",
+            Self::NodeGroupMaxReached => "NodeGroupMaxReached",
+            Self::ClusterLimitReached => "ClusterLimitReached",
+            Self::HeldByPolicy => "HeldByPolicy",
+            Self::PolicyFailed => "PolicyFailed",
+        }
+    }
+}

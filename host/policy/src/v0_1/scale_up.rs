@@ -1,0 +1,89 @@
+//! Scale-up.
+
+use plimsoll_planner::scale_up::{Choice, LaunchOption, Remaining, ScaleUpQuestion, ScaleUpVerdict, ShapeDemand};
+use wasmtime::AsContextMut;
+
+use super::{context, lifecycle};
+use crate::bindings::exports::plimsoll::policy::scale_up as wit;
+use crate::state::Moment;
+
+/// Asks one round's question.
+pub fn choose(
+    store: impl AsContextMut,
+    guest: &wit::Guest,
+    question: &ScaleUpQuestion,
+    settings: &str,
+) -> wasmtime::Result<Option<ScaleUpVerdict>> {
+    let placed = question.options.iter().flat_map(|option| &option.places);
+    let places: Vec<wit::Placement> =
+        placed.map(|place| wit::Placement { shape: place.shape, pods: place.pods }).collect();
+    let shapes: Vec<wit::PodShape> = (0..).zip(&question.shapes).map(|(id, demand)| shape(id, demand)).collect();
+    let mut rest = places.as_slice();
+    let mut options = Vec::with_capacity(question.options.len());
+    for (id, option) in (0..).zip(&question.options) {
+        let (own, others) = rest.split_at(option.places.len());
+        rest = others;
+        options.push(launch_option(id, option, own));
+    }
+    let request = wit::Request {
+        context: context(Moment { now: question.now, seed: question.seed }, settings),
+        round: question.round,
+        shapes: &shapes,
+        options: &options,
+        remaining: limits(question.remaining),
+    };
+    guest.call_choose(store, request).map(verdict)
+}
+
+fn shape(id: u32, demand: &ShapeDemand) -> wit::PodShape {
+    wit::PodShape {
+        id,
+        pods: demand.pods,
+        example: demand.example.0,
+        milli_cpu: demand.cpu.0,
+        memory_bytes: demand.memory.0,
+        gpus: demand.gpus,
+        priority: demand.priority,
+        lifecycle: demand.lifecycle.map(lifecycle),
+        waiting_ms: demand.waiting.map(|waiting| waiting.0),
+        // The planner has no spare room to ask for yet.
+        headroom: false,
+    }
+}
+
+fn launch_option<'a>(id: u32, option: &'a LaunchOption, places: &'a [wit::Placement]) -> wit::LaunchOption<'a> {
+    wit::LaunchOption {
+        id,
+        group: &option.group,
+        instance_type: &option.instance_type,
+        zone: &option.zone,
+        lifecycle: lifecycle(option.lifecycle),
+        price: option.price.map(|price| price.0),
+        nodes: option.nodes,
+        max_nodes: option.max_nodes,
+        places,
+        wasted_milli_cpu: option.wasted_cpu.0,
+        wasted_memory_bytes: option.wasted_memory.0,
+        node_milli_cpu: option.node_cpu.0,
+        node_memory_bytes: option.node_memory.0,
+        node_gpus: option.node_gpus,
+        zone_nodes: option.zone_nodes,
+        free_ips: option.free_ips,
+    }
+}
+
+fn limits(remaining: Remaining) -> wit::Limits {
+    wit::Limits { nodes: remaining.nodes, milli_cpu: remaining.cpu.0, memory_bytes: remaining.memory.0 }
+}
+
+fn verdict(verdict: wit::Verdict) -> Option<ScaleUpVerdict> {
+    match verdict {
+        wit::Verdict::Pass => None,
+        wit::Verdict::Hold(reason) => Some(ScaleUpVerdict::Hold(reason)),
+        wit::Verdict::Launch(launches) => Some(ScaleUpVerdict::Launch(launches.into_iter().map(choice).collect())),
+    }
+}
+
+fn choice(launch: wit::Launch) -> Choice {
+    Choice { option: launch.option_id, count: launch.count, reason: launch.reason }
+}

@@ -1,0 +1,70 @@
+//! A node as the scheduler sees it, real or imagined.
+
+use std::sync::Arc;
+
+use plimsoll_model::{HostPort, LabelSet, NodeId, PodShape, Resources, Snapshot, Taint, Text};
+
+/// A node with what is still free on it.
+#[derive(Clone, Debug)]
+pub struct NodeState {
+    /// Its name.
+    pub name: Text,
+    /// Its labels.
+    pub labels: Arc<LabelSet>,
+    /// Its taints.
+    pub taints: Vec<Taint>,
+    /// Cordoned.
+    pub unschedulable: bool,
+    /// What pods may still request.
+    pub free: Resources,
+    /// Ports that pods on it have taken.
+    pub ports: Vec<HostPort>,
+}
+
+impl NodeState {
+    /// The node of a snapshot with everything that runs on it.
+    pub fn of(snapshot: &Snapshot, id: NodeId) -> Self {
+        let node = snapshot.node(id);
+        let mut state = Self {
+            name: node.name.clone(),
+            labels: node.labels.clone(),
+            taints: node.taints.clone(),
+            unschedulable: node.unschedulable,
+            free: node.allocatable.clone(),
+            ports: Vec::new(),
+        };
+        for &pod in snapshot.pods_on(id) {
+            state.add(&snapshot.pod(pod).shape, 1);
+        }
+        state
+    }
+
+    /// Puts `count` pods of a shape on the node, whether they fit or not.
+    pub fn add(&mut self, shape: &PodShape, count: u32) {
+        if count > 0 {
+            self.free.subtract(&shape.requests, count.into());
+            self.ports.extend_from_slice(&shape.host_ports);
+        }
+    }
+
+    /// How many pods of a shape there is room for, at most `want`; ports and resources only.
+    pub fn room_for(&self, shape: &PodShape, want: u32) -> u32 {
+        let taken = |port: &HostPort| self.ports.iter().any(|known| known.conflicts(port));
+        if shape.host_ports.iter().any(taken) {
+            return 0;
+        }
+        let want = if shape.host_ports.is_empty() { want } else { want.min(1) };
+        let mut room = u64::from(want);
+        let mut limit = |free: u64, need: u64| {
+            room = room.min(free.checked_div(need).unwrap_or(u64::MAX));
+        };
+        limit(self.free.cpu.0, shape.requests.cpu.0);
+        limit(self.free.memory.0, shape.requests.memory.0);
+        limit(self.free.ephemeral_storage.0, shape.requests.ephemeral_storage.0);
+        limit(self.free.pods, shape.requests.pods);
+        for (name, need) in shape.requests.extended() {
+            limit(self.free.get_extended(name), *need);
+        }
+        u32::try_from(room).unwrap_or(want)
+    }
+}
