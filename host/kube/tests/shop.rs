@@ -107,7 +107,12 @@ fn what_waits_has_no_room_and_many_shapes() {
                 .all(|taint| shape.tolerations.iter().any(|toleration| toleration.tolerates(taint)));
             let chosen = node.labels.contains_all(&shape.node_selector)
                 && shape.node_affinity.as_ref().is_none_or(|affinity| affinity.matches(&node.name, &node.labels));
-            assert!(!(room && tolerated && chosen && node.ready && !node.unschedulable), "{} fits {}", pod.full_name(), node.name);
+            assert!(
+                !(room && tolerated && chosen && node.ready && !node.unschedulable),
+                "{} fits {}",
+                pod.full_name(),
+                node.name
+            );
         }
     }
 }
@@ -164,10 +169,11 @@ fn signing_requests_are_real_but_for_one() {
     assert_eq!(requests.len(), 10);
     let readable = requests.iter().filter(|request| {
         let Ok((_, block)) = x509_parser::pem::parse_x509_pem(&request.pem) else { return false };
-        let parsed = <x509_parser::certification_request::X509CertificationRequest<'_> as x509_parser::prelude::FromDer<
-            '_,
-            x509_parser::error::X509Error,
-        >>::from_der(&block.contents);
+        let parsed =
+            <x509_parser::certification_request::X509CertificationRequest<'_> as x509_parser::prelude::FromDer<
+                '_,
+                x509_parser::error::X509Error,
+            >>::from_der(&block.contents);
         parsed.is_ok_and(|(_, request)| request.verify_signature().is_ok())
     });
     assert_eq!(readable.count(), 9);
@@ -179,5 +185,7 @@ fn signing_requests_are_real_but_for_one() {
     let joining = requests.iter().find(|request| request.name == "csr-2xk7p").expect("the joining node's request");
     let (_, block) = x509_parser::pem::parse_x509_pem(&joining.pem).expect("PEM");
     let text = String::from_utf8_lossy(&block.contents).into_owned();
-    assert!(launched.iter().any(|machine| machine.addresses.iter().any(|address| text.contains(address.value.as_str()))));
+    assert!(
+        launched.iter().any(|machine| machine.addresses.iter().any(|address| text.contains(address.value.as_str())))
+    );
 }

@@ -95,3 +95,123 @@ fn entries(labels: &LabelSet) -> Vec<cluster::Entry> {
 fn owned(text: &Text) -> String {
     text.as_str().to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use plimsoll_model::{
+        Bytes, ClusterBuilder, MilliCpu, Millis, Owner, Phase, PodShape, Scheduling, Timestamp, Uid, Volumes,
+    };
+
+    use super::cluster::Host;
+    use super::*;
+    use crate::Limits;
+    use crate::state::Moment;
+
+    /// Nodes `a` and `b`; a pod on `b` and a pending one.
+    fn state() -> State {
+        let mut builder = ClusterBuilder::default();
+        for name in ["b", "a"] {
+            let labels = [("topology.kubernetes.io/zone", name), ("karpenter.sh/nodepool", "workers")];
+            builder
+                .add_node(Node {
+                    name: name.into(),
+                    uid: Uid::parse(name),
+                    labels: Arc::new(labels.into_iter().collect()),
+                    annotations: Arc::new([("note", name)].into_iter().collect()),
+                    taints: vec![],
+                    allocatable: Resources { cpu: MilliCpu(4000), memory: Bytes(1 << 34), ..Resources::default() },
+                    unschedulable: name == "a",
+                    ready: name == "b",
+                    created: Some(Timestamp(5)),
+                    deleting: false,
+                    addresses: vec![],
+                })
+                .unwrap();
+        }
+        for (name, node) in [("web-1", Some("b")), ("web-2", None)] {
+            let owner = Owner {
+                kind: "ReplicaSet".into(),
+                api_version: "apps/v1".into(),
+                namespace: "shop".into(),
+                name: "web".into(),
+                uid: Uid::parse("web"),
+            };
+            let mut requests = Resources { cpu: MilliCpu(250), memory: Bytes(1 << 20), ..Resources::default() };
+            requests.set_extended("nvidia.com/gpu".into(), 2);
+            builder
+                .add_pod(Pod {
+                    namespace: "shop".into(),
+                    name: name.into(),
+                    uid: Uid::parse(name),
+                    labels: Arc::new([("app", "web")].into_iter().collect()),
+                    annotations: Arc::new([("hint", name)].into_iter().collect()),
+                    owner: Some(Arc::new(owner)),
+                    shape: Arc::new(PodShape { requests, priority: -3, ..PodShape::default() }),
+                    node: node.map(Text::from),
+                    phase: Phase::Running,
+                    scheduling: Scheduling::Quiet,
+                    priority_class: None,
+                    ready: true,
+                    created: None,
+                    deletion: None,
+                    grace: Millis(0),
+                    volumes: Volumes::default(),
+                })
+                .unwrap();
+        }
+        State::new(Arc::new(builder.build()), Moment { now: Timestamp(0), seed: 0 }, &Limits::default())
+    }
+
+    #[test]
+    fn nodes_are_found_with_what_runs_on_them() {
+        let mut state = state();
+        assert_eq!(state.nodes().unwrap(), [0, 1]);
+        let node = state.get_node(1).unwrap().unwrap();
+        assert_eq!(
+            (node.name.as_str(), node.group.as_deref(), node.zone.as_deref()),
+            ("b", Some("workers"), Some("b"))
+        );
+        assert!(node.ready && !node.unschedulable);
+        assert_eq!(
+            (node.allocatable.milli_cpu, node.allocatable.memory_bytes, node.allocatable.gpus),
+            (4000, 1 << 34, 0)
+        );
+        assert_eq!((node.requested.milli_cpu, node.requested.memory_bytes, node.requested.gpus), (250, 1 << 20, 2));
+        assert_eq!((node.pods, node.created_ms), (1, Some(5)));
+        assert_eq!(state.node_pods(1).unwrap(), [0]);
+        assert_eq!(state.node_label(0, "topology.kubernetes.io/zone".into()).unwrap().as_deref(), Some("a"));
+        assert_eq!(state.node_annotation(0, "note".into()).unwrap().as_deref(), Some("a"));
+        let keys: Vec<String> = state.node_labels(0).unwrap().into_iter().map(|entry| entry.key).collect();
+        assert_eq!(keys, ["karpenter.sh/nodepool", "topology.kubernetes.io/zone"]);
+    }
+
+    #[test]
+    fn pods_are_found_with_where_they_run() {
+        let mut state = state();
+        let pod = state.get_pod(0).unwrap().unwrap();
+        assert_eq!((pod.namespace.as_str(), pod.name.as_str(), pod.node), ("shop", "web-1", Some(1)));
+        assert_eq!((pod.owner_kind.as_deref(), pod.owner_name.as_deref()), (Some("ReplicaSet"), Some("web")));
+        assert_eq!((pod.requests.milli_cpu, pod.requests.gpus, pod.priority, pod.created_ms), (250, 2, -3, None));
+        assert_eq!(state.get_pod(1).unwrap().unwrap().node, None);
+        assert_eq!(state.pod_label(1, "app".into()).unwrap().as_deref(), Some("web"));
+        assert_eq!(state.pod_labels(1).unwrap()[0].value, "web");
+        assert_eq!(state.pod_annotation(1, "hint".into()).unwrap().as_deref(), Some("web-2"));
+    }
+
+    #[test]
+    fn what_does_not_exist_is_none_or_empty() {
+        let mut state = state();
+        for id in [2, u32::MAX] {
+            assert!(state.get_node(id).unwrap().is_none() && state.get_pod(id).unwrap().is_none());
+            assert!(state.node_label(id, "app".into()).unwrap().is_none());
+            assert!(state.node_annotation(id, "note".into()).unwrap().is_none());
+            assert!(state.pod_label(id, "app".into()).unwrap().is_none());
+            assert!(state.pod_annotation(id, "hint".into()).unwrap().is_none());
+            assert!(state.node_labels(id).unwrap().is_empty() && state.pod_labels(id).unwrap().is_empty());
+            assert!(state.node_pods(id).unwrap().is_empty());
+        }
+        assert!(state.pod_label(0, "none".into()).unwrap().is_none());
+    }
+}

@@ -139,7 +139,8 @@ mod tests {
 
     #[test]
     fn a_policy_may_have_several_points() {
-        let exports = ["plimsoll:policy/drain@0.1.3", "plimsoll:policy/scale-up@0.1.0", "plimsoll:policy/settings@0.1.0"];
+        let exports =
+            ["plimsoll:policy/drain@0.1.3", "plimsoll:policy/scale-up@0.1.0", "plimsoll:policy/settings@0.1.0"];
         let imports = ["plimsoll:policy/types@0.1.0", "wasi:cli/exit@0.2.6"];
         let role = role(&exports, &imports).unwrap();
         assert_eq!(role, Role { points: vec![Point::ScaleUp, Point::Drain], settings: true, wasi: true });
@@ -152,7 +153,10 @@ mod tests {
             assert_eq!(role(&[name], &[]).unwrap_err(), expected);
         }
         let error = role(&["plimsoll:policy/drain@0.1.0"], &["plimsoll:policy/cluster@0.2.0"]).unwrap_err();
-        assert!(error.starts_with("contract: imports `plimsoll:policy/cluster@0.2.0`; this host speaks 0.1.x"), "{error}");
+        assert!(
+            error.starts_with("contract: imports `plimsoll:policy/cluster@0.2.0`; this host speaks 0.1.x"),
+            "{error}"
+        );
         assert!(!within("0.1.0-rc.1", "0.1") && !within("0.1.", "0.1") && within("0.1.12", "0.1"));
     }
 
@@ -173,7 +177,9 @@ mod tests {
     #[test]
     fn a_policy_without_points_is_told_which_there_are() {
         let error = role(&["wasi:cli/run@0.2.0"], &[]).unwrap_err();
-        for words in ["`wasi:cli/run@0.2.0`", "`plimsoll:policy/scale-up@0.1.x`", "`plimsoll:policy/csr-approval@0.1.x`"] {
+        for words in
+            ["`wasi:cli/run@0.2.0`", "`plimsoll:policy/scale-up@0.1.x`", "`plimsoll:policy/csr-approval@0.1.x`"]
+        {
             assert!(error.contains(words), "{error}");
         }
     }

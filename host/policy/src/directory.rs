@@ -50,16 +50,16 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     if !about.is_file() {
         return Err(refused("is no plain file".into()));
     }
+    let too_large = |size: u64| refused(format!("has {} MiB, more than {}", size >> 20, MAX_MODULE >> 20));
+    if about.len() > MAX_MODULE {
+        return Err(too_large(about.len()));
+    }
     let mut wasm = Vec::new();
     // It may grow while it is read: the cap holds for what arrives.
-    let read = match about.len() {
-        size if size <= MAX_MODULE => File::open(path)
-            .and_then(|file| file.take(MAX_MODULE + 1).read_to_end(&mut wasm))
-            .map_err(unreadable)? as u64,
-        size => size,
-    };
-    if read > MAX_MODULE {
-        return Err(refused(format!("has more than {} MiB; strip its debug information", MAX_MODULE >> 20)));
+    let read = File::open(path).and_then(|file| file.take(MAX_MODULE + 1).read_to_end(&mut wasm));
+    let size = read.map_err(unreadable)? as u64;
+    if size > MAX_MODULE {
+        return Err(too_large(size));
     }
     Ok(wasm)
 }
@@ -115,8 +115,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("huge.wasm");
         // Sparse: the file system holds nothing of it.
-        File::create(&path).unwrap().set_len(MAX_MODULE + 1).unwrap();
-        assert!(matches!(read(&path), Err(Failure::Load(why)) if why.contains("more than 64 MiB")));
+        File::create(&path).unwrap().set_len(1 << 40).unwrap();
+        assert!(matches!(read(&path), Err(Failure::Load(why)) if why.contains("has 1048576 MiB, more than 64")));
         assert!(matches!(read(directory.path()), Err(Failure::Load(why)) if why.contains("no plain file")));
     }
 }

@@ -202,6 +202,7 @@ mod tests {
             symlink("..1", folder.join("..data")).unwrap();
             symlink("..data/p.wasm", folder.join("p.wasm")).unwrap();
             symlink(".", folder.join("loop")).unwrap();
+            symlink(".", folder.join("another")).unwrap();
         };
         let swap = |folder: &Path| {
             symlink("..2", folder.join("..data_tmp")).unwrap();

@@ -165,11 +165,7 @@ impl Program {
         store.set_hostcall_fuel(usize::try_from(self.limits.answer.0).unwrap_or(usize::MAX));
         store.set_max_component_handles(MOST_HANDLES);
 
-        // A bug of the host costs the policy its answer, not the controller its life. The store is not used
-        // again, so that it does not matter what state it is left in.
-        let result = catch_unwind(AssertUnwindSafe(|| self.ask(&mut store, ask))).unwrap_or_else(|_| {
-            Err(Failure::Trap("the host failed while it ran the policy, which is a bug of Plimsoll".into()))
-        });
+        let result = contained(|| self.ask(&mut store, ask));
         let (log, log_dropped) = store.data().journal.take();
         let peak_memory = store.data().budget.peak();
         drop(store);
@@ -237,6 +233,14 @@ impl Exports {
     }
 }
 
+/// A bug of the host costs the policy its answer, not the controller its life. The store is not used again,
+/// so that it does not matter what state it is left in.
+fn contained<V>(call: impl FnOnce() -> Result<V, Failure>) -> Result<V, Failure> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| {
+        Err(Failure::Trap("the host failed while it ran the policy, which is a bug of Plimsoll".into()))
+    })
+}
+
 fn another_shape(interface: &str, error: &wasmtime::Error) -> Failure {
     let cause = chain(error.chain());
     Failure::Contract(format!(
@@ -251,5 +255,16 @@ impl<V> Run<V> {
         let sentence = format!("it does not export `plimsoll:policy/{}`", point.interface());
         let result = Err(Failure::Contract(sentence));
         Self { result, micros: 0, peak_memory: Bytes(0), log: Vec::new(), log_dropped: 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_the_host_is_a_failed_policy() {
+        assert_eq!(contained::<()>(|| panic!("on purpose")).unwrap_err().label(), "trap");
+        assert_eq!(contained(|| Ok(7)), Ok(7));
     }
 }

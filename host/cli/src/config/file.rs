@@ -6,83 +6,128 @@ use serde::Deserialize;
 
 use super::values::{Dollars, InstanceTypeEntry, Later, Seconds};
 
-macro_rules! sections {
-    ($($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty),* $(,)? } $(later { $($later:ident),* $(,)? })?)*) => {$(
-        $(#[$doc])*
-        #[derive(Debug, Default, Deserialize)]
-        #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-        pub struct $name {
-            $(pub $field: $type,)*
-            $($($later: Option<Later>,)*)?
-        }
-        $(impl $name {
-            /// Keys of a later version that are set, in snake case.
+/// The whole file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ConfigFile {
+    pub catalog: Catalogs,
+    pub limits: LimitsFile,
+    pub node_groups: Vec<NodeGroupFile>,
+    pub scale_down: ScaleDownFile,
+    pub drain: DrainFile,
+    pub csr: CsrFile,
+    pub labels: LabelsFile,
+    pub policies: PoliciesFile,
+    cluster: Option<Later>,
+    mode: Option<Later>,
+    autoscaler: Option<Later>,
+    leader_election: Option<Later>,
+    provider: Option<Later>,
+    suspension_hours: Option<Later>,
+    optimization_windows: Option<Later>,
+    headroom: Option<Later>,
+    network: Option<Later>,
+    extended_resources: Option<Later>,
+    block_devices: Option<Later>,
+    startup_taints: Option<Later>,
+    grace_period: Option<Later>,
+    log: Option<Later>,
+}
+
+/// `limits`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct LimitsFile {
+    pub max_vcpu: Option<u64>,
+    pub max_memory_gib: Option<u64>,
+    pub max_nodes: Option<u32>,
+}
+
+/// `scaleDown`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ScaleDownFile {
+    pub enabled: Option<bool>,
+    pub max_percentage: Option<u32>,
+    pub respect_pdb: Option<bool>,
+    pub restrict: Option<bool>,
+    pub evict_bare_pods: Option<bool>,
+    interval: Option<Later>,
+    evaluation_periods: Option<Later>,
+    accelerated: Option<Later>,
+}
+
+/// `drain`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct DrainFile {
+    pub timeout: Option<Seconds>,
+    pub spread: Option<Seconds>,
+    pub warmup_guard: Option<Seconds>,
+    retry_interval: Option<Later>,
+    force_delete_after: Option<Later>,
+}
+
+/// `csr`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct CsrFile {
+    pub enabled: bool,
+}
+
+/// `labels`: other keys for the labels that protect.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct LabelsFile {
+    pub restrict_scale_down: Option<Vec<String>>,
+}
+
+/// `policies`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct PoliciesFile {
+    pub scale_up: Vec<PolicyFile>,
+    pub drain: Vec<PolicyFile>,
+    pub csr_approval: Vec<PolicyFile>,
+}
+
+/// `limits` of a policy.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct PolicyLimitsFile {
+    pub timeout_ms: Option<u64>,
+    pub memory_mib: Option<u64>,
+    pub answer_kib: Option<u64>,
+    pub log_lines: Option<u32>,
+    pub log_kib: Option<u64>,
+}
+
+/// `systemReserved` of a node group, as quantities.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ReservedFile {
+    pub cpu: Option<String>,
+    pub memory: Option<String>,
+    pub ephemeral_storage: Option<String>,
+    pub pods: Option<u64>,
+}
+
+/// Keys that a later version will use: they are known, and have no effect yet.
+macro_rules! later_keys {
+    ($section:ident: $($key:ident),*) => {
+        impl $section {
+            /// Those of them that are set, in snake case.
             pub fn later(&self) -> Vec<&'static str> {
-                let all = [$((stringify!($later), self.$later.is_some()),)*];
+                let all = [$((stringify!($key), self.$key.is_some())),*];
                 all.into_iter().filter(|(_, set)| *set).map(|(key, _)| key).collect()
             }
-        })?
-    )*};
+        }
+    };
 }
 
-sections! {
-    /// The whole file.
-    ConfigFile {
-        catalog: Catalogs,
-        limits: LimitsFile,
-        node_groups: Vec<NodeGroupFile>,
-        scale_down: ScaleDownFile,
-        drain: DrainFile,
-        csr: CsrFile,
-        labels: LabelsFile,
-        policies: PoliciesFile,
-    } later {
-        cluster, mode, autoscaler, leader_election, provider, suspension_hours, optimization_windows, headroom,
-        network, extended_resources, block_devices, startup_taints, grace_period, log,
-    }
-
-    /// `limits`.
-    LimitsFile { max_vcpu: Option<u64>, max_memory_gib: Option<u64>, max_nodes: Option<u32> }
-
-    /// `scaleDown`.
-    ScaleDownFile {
-        enabled: Option<bool>,
-        max_percentage: Option<u32>,
-        respect_pdb: Option<bool>,
-        restrict: Option<bool>,
-        evict_bare_pods: Option<bool>,
-    } later { interval, evaluation_periods, accelerated }
-
-    /// `drain`.
-    DrainFile { timeout: Option<Seconds>, spread: Option<Seconds>, warmup_guard: Option<Seconds> }
-    later { retry_interval, force_delete_after }
-
-    /// `csr`.
-    CsrFile { enabled: bool }
-
-    /// `labels`: other keys for the labels that protect.
-    LabelsFile { restrict_scale_down: Option<Vec<String>> }
-
-    /// `policies`.
-    PoliciesFile { scale_up: Vec<PolicyFile>, drain: Vec<PolicyFile>, csr_approval: Vec<PolicyFile> }
-
-    /// `limits` of a policy.
-    PolicyLimitsFile {
-        timeout_ms: Option<u64>,
-        memory_mib: Option<u64>,
-        answer_kib: Option<u64>,
-        log_lines: Option<u32>,
-        log_kib: Option<u64>,
-    }
-
-    /// `systemReserved` of a node group, as quantities.
-    ReservedFile {
-        cpu: Option<String>,
-        memory: Option<String>,
-        ephemeral_storage: Option<String>,
-        pods: Option<u64>,
-    }
-}
+later_keys!(ConfigFile: cluster, mode, autoscaler, leader_election, provider, suspension_hours, optimization_windows, headroom, network, extended_resources, block_devices, startup_taints, grace_period, log);
+later_keys!(ScaleDownFile: interval, evaluation_periods, accelerated);
+later_keys!(DrainFile: retry_interval, force_delete_after);
 
 /// A node group.
 #[derive(Debug, Deserialize)]

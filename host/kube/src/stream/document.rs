@@ -92,9 +92,16 @@ fn read_map(window: &mut Window<impl Read>, sink: &mut dyn Sink, depth: usize) -
         document.holds_fields = true;
         document.holds_metadata |= key == "metadata";
         if window.peek_inside()? == b'[' {
-            document.head.items |= key == "items";
             document.holds_arrays = true;
-            read_array(window, &mut document, key == "items", sink, depth)?;
+            if key == "items" {
+                // Only lists have items, so what is in them is not part of an object.
+                document.head.items = true;
+                let tape = window.take_tape();
+                read_array(window, &mut document, true, sink, depth)?;
+                window.resume_tape(tape.map(|tape| [tape.as_slice(), b"[]"].concat()));
+            } else {
+                read_array(window, &mut document, false, sink, depth)?;
+            }
             continue;
         }
         let length = match key.as_str() {
@@ -174,7 +181,7 @@ fn read_array(
         } else {
             window.value_length()?
         };
-        // Of a list only the rest is of interest, and a list is large: without its items the tape stays small.
+        // A map of lists is no object, and it is large: nothing of it is kept.
         if document.holds_objects {
             window.take_tape();
         }

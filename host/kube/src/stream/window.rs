@@ -141,6 +141,11 @@ impl<R: Read> Window<R> {
         self.tape.take()
     }
 
+    /// Goes on with a tape.
+    pub(super) fn resume_tape(&mut self, tape: Option<Vec<u8>>) {
+        self.tape = tape;
+    }
+
     /// Reads on; false at the end.
     fn fill(&mut self) -> Result<bool, StreamError> {
         if self.ended {

@@ -101,3 +101,79 @@ fn pods_verdict(verdict: wit::PodsVerdict) -> Option<Vec<PodTurn>> {
         wit::PodsVerdict::Order(turns) => Some(turns.into_iter().map(turn).collect()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use plimsoll_model::{Lifecycle, NodeId, PodId, Price};
+
+    use super::*;
+    use crate::bindings::plimsoll::policy::types;
+
+    #[test]
+    fn every_field_of_a_candidate_has_its_place() {
+        let known = Candidate {
+            node: NodeId(1),
+            name: "a".into(),
+            group: Some("b".into()),
+            zone: Some("c".into()),
+            lifecycle: Some(Lifecycle::OnDemand),
+            cause: Cause::Underutilized,
+            pods: 2,
+            critical_pods: 3,
+            single_replicas: 4,
+            highest_priority: Some(-5),
+            longest_warmup: Some(Millis(6)),
+            cpu_permille: 7,
+            memory_permille: 8,
+            savings: Some(Price(9)),
+            age: Some(Millis(10)),
+        };
+        let expected = wit::Candidate {
+            node: 1,
+            name: "a",
+            group: Some("b"),
+            zone: Some("c"),
+            lifecycle: Some(types::Lifecycle::OnDemand),
+            cause: wit::Cause::Underutilized,
+            pods: 2,
+            critical_pods: 3,
+            single_replicas: 4,
+            highest_priority: Some(-5),
+            longest_warmup_ms: Some(6),
+            cpu_permille: 7,
+            memory_permille: 8,
+            savings: Some(9),
+            age_ms: Some(10),
+        };
+        assert_eq!(format!("{:?}", candidate(&known)), format!("{expected:?}"));
+    }
+
+    #[test]
+    fn every_field_of_a_pod_has_its_place() {
+        for flag in 0..3 {
+            let pod = DrainPod {
+                pod: PodId(1),
+                namespace: "a".into(),
+                name: "b".into(),
+                priority: -2,
+                critical: flag == 0,
+                daemon_set: flag == 1,
+                single_replica: flag == 2,
+                grace: Millis(3),
+                warmup: Some(Millis(4)),
+            };
+            let expected = wit::DrainPod {
+                pod: 1,
+                namespace: "a",
+                name: "b",
+                priority: -2,
+                critical: flag == 0,
+                daemon_set: flag == 1,
+                single_replica: flag == 2,
+                grace_ms: 3,
+                warmup_ms: Some(4),
+            };
+            assert_eq!(format!("{:?}", drain_pod(&pod)), format!("{expected:?}"));
+        }
+    }
+}

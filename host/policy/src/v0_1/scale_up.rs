@@ -87,3 +87,83 @@ fn verdict(verdict: wit::Verdict) -> Option<ScaleUpVerdict> {
 fn choice(launch: wit::Launch) -> Choice {
     Choice { option: launch.option_id, count: launch.count, reason: launch.reason }
 }
+
+#[cfg(test)]
+mod tests {
+    use plimsoll_model::{Bytes, Lifecycle, MilliCpu, Millis, PodId, Price};
+    use plimsoll_planner::scale_up::Placement;
+
+    use super::*;
+    use crate::bindings::plimsoll::policy::types;
+
+    #[test]
+    fn every_field_of_a_shape_has_its_place() {
+        let demand = ShapeDemand {
+            pods: 1,
+            example: PodId(2),
+            cpu: MilliCpu(3),
+            memory: Bytes(4),
+            gpus: 5,
+            priority: -6,
+            lifecycle: Some(Lifecycle::Spot),
+            waiting: Some(Millis(7)),
+        };
+        let expected = wit::PodShape {
+            id: 9,
+            pods: 1,
+            example: 2,
+            milli_cpu: 3,
+            memory_bytes: 4,
+            gpus: 5,
+            priority: -6,
+            lifecycle: Some(types::Lifecycle::Spot),
+            waiting_ms: Some(7),
+            headroom: false,
+        };
+        assert_eq!(format!("{:?}", shape(9, &demand)), format!("{expected:?}"));
+    }
+
+    #[test]
+    fn every_field_of_an_option_has_its_place() {
+        let option = LaunchOption {
+            group: "a".into(),
+            instance_type: "b".into(),
+            zone: "c".into(),
+            lifecycle: Lifecycle::OnDemand,
+            price: Some(Price(1)),
+            nodes: 2,
+            max_nodes: 3,
+            places: vec![Placement { shape: 4, pods: 5 }],
+            wasted_cpu: MilliCpu(6),
+            wasted_memory: Bytes(7),
+            node_cpu: MilliCpu(8),
+            node_memory: Bytes(9),
+            node_gpus: 10,
+            zone_nodes: 11,
+            free_ips: Some(12),
+        };
+        let places = [wit::Placement { shape: 4, pods: 5 }];
+        let expected = wit::LaunchOption {
+            id: 13,
+            group: "a",
+            instance_type: "b",
+            zone: "c",
+            lifecycle: types::Lifecycle::OnDemand,
+            price: Some(1),
+            nodes: 2,
+            max_nodes: 3,
+            places: &places,
+            wasted_milli_cpu: 6,
+            wasted_memory_bytes: 7,
+            node_milli_cpu: 8,
+            node_memory_bytes: 9,
+            node_gpus: 10,
+            zone_nodes: 11,
+            free_ips: Some(12),
+        };
+        assert_eq!(format!("{:?}", launch_option(13, &option, &places)), format!("{expected:?}"));
+        let remaining = Remaining { nodes: 1, cpu: MilliCpu(2), memory: Bytes(3) };
+        let expected = wit::Limits { nodes: 1, milli_cpu: 2, memory_bytes: 3 };
+        assert_eq!(format!("{:?}", limits(remaining)), format!("{expected:?}"));
+    }
+}

@@ -27,7 +27,9 @@ impl Chance {
 
     fn bytes(&mut self, count: u64) -> wasmtime::Result<Vec<u8>> {
         if count > MOST_BYTES {
-            return Err(wasmtime::format_err!("it asks for {count} random bytes; {MOST_BYTES} is the most at one time"));
+            return Err(wasmtime::format_err!(
+                "it asks for {count} random bytes; {MOST_BYTES} is the most at one time"
+            ));
         }
         let count = usize::try_from(count)?;
         let mut bytes = Vec::with_capacity(count.next_multiple_of(8));

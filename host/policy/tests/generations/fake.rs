@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use plimsoll_model::{Bytes, Millis, NodeId, Snapshot, Text, Timestamp};
-use plimsoll_planner::csr::{CsrQuestion, CsrVerdict, KubeletSigner, Requester};
-use plimsoll_planner::drain::{Candidate, Cause, NodesQuestion, NodesVerdict, PodTurn, PodsQuestion};
-use plimsoll_planner::scale_up::{Remaining, ScaleUpQuestion, ScaleUpVerdict};
+use plimsoll_model::{Bytes, Snapshot};
+use plimsoll_planner::csr::{CsrQuestion, CsrVerdict};
+use plimsoll_planner::drain::{NodesQuestion, NodesVerdict, PodTurn, PodsQuestion};
+use plimsoll_planner::scale_up::{ScaleUpQuestion, ScaleUpVerdict};
 use plimsoll_planner::{Asked, CsrPolicy, DrainPolicy, LogLevel, LogLine, Point, ScaleUpPolicy};
 use plimsoll_policy::{Answers, Failure, Limits, Mode, ModuleSource, OnError, PolicySpec, Registry, Run};
+
+use crate::guest;
 
 /// What the test decides and sees.
 pub struct World {
@@ -162,10 +164,7 @@ fn built_in(point: Point) -> PolicySpec {
 
 /// Asks for nodes to launch. The label and settings of whoever answered.
 pub fn ask_scale_up(registry: &Registry<Fake>) -> (Option<String>, Asked<ScaleUpVerdict>) {
-    let remaining = Remaining { nodes: 0, cpu: Default::default(), memory: Bytes(0) };
-    let (shapes, options) = (Vec::new(), Vec::new());
-    let question = ScaleUpQuestion { now: Timestamp(0), seed: 0, round: 4, shapes, options, remaining };
-    let asked = registry.choose(&Arc::default(), &question);
+    let asked = registry.choose(&Arc::default(), &guest::question(1));
     let answer = asked.verdict.clone().map(|verdict| match verdict {
         ScaleUpVerdict::Hold(by) => by,
         ScaleUpVerdict::Launch(_) => unreachable!(),
@@ -175,50 +174,15 @@ pub fn ask_scale_up(registry: &Registry<Fake>) -> (Option<String>, Asked<ScaleUp
 
 /// Asks for nodes to drain.
 pub fn ask_nodes(registry: &Registry<Fake>) -> Asked<NodesVerdict> {
-    let question = NodesQuestion { now: Timestamp(0), seed: 0, candidates: Vec::new(), max_drains: 1 };
-    registry.order_nodes(&Arc::default(), &question)
+    registry.order_nodes(&Arc::default(), &guest::nodes_question(1))
 }
 
 /// Asks for the order of the pods of a node.
 pub fn ask_pods(registry: &Registry<Fake>) -> Asked<Vec<PodTurn>> {
-    let node = Candidate {
-        node: NodeId(0),
-        name: "node-7".into(),
-        group: None,
-        zone: None,
-        lifecycle: None,
-        cause: Cause::Empty,
-        pods: 0,
-        critical_pods: 0,
-        single_replicas: 0,
-        highest_priority: None,
-        longest_warmup: None,
-        cpu_permille: 0,
-        memory_permille: 0,
-        savings: None,
-        age: None,
-    };
-    let (pods, spacing, timeout) = (Vec::new(), Millis(0), Millis(0));
-    registry.order_pods(&Arc::default(), &PodsQuestion { now: Timestamp(0), seed: 0, node, pods, spacing, timeout })
+    registry.order_pods(&Arc::default(), &guest::pods_question())
 }
 
 /// Asks about a certificate.
 pub fn ask_csr(registry: &Registry<Fake>) -> Asked<CsrVerdict> {
-    let question = CsrQuestion {
-        now: Timestamp(0),
-        seed: 0,
-        name: "csr-3".into(),
-        signer: KubeletSigner::Client,
-        node_name: "node-7".into(),
-        requester: Requester::Bootstrap,
-        username: Text::default(),
-        dns_names: Vec::new(),
-        ip_addresses: Vec::new(),
-        expiration_seconds: None,
-        age: None,
-        machine: None,
-        node: None,
-        problems: Vec::new(),
-    };
-    registry.review(&Arc::default(), &question)
+    registry.review(&Arc::default(), &guest::csr_question())
 }

@@ -91,8 +91,8 @@ fn a_call_is_taken_down_with_all_that_is_known() {
     assert_eq!((call.outcome, call.digest.len()), (CallOutcome::Answered, 64));
     assert_eq!(call.log[0].message, "a");
     assert_eq!(ask_nodes(&registry).calls[0].subject, "nodes");
-    assert_eq!(ask_pods(&registry).calls[0].subject, "node-7");
-    assert_eq!(ask_csr(&registry).calls[0].subject, "csr-3");
+    assert_eq!(ask_pods(&registry).calls[0].subject, "node-0005");
+    assert_eq!(ask_csr(&registry).calls[0].subject, "csr-1");
 }
 
 #[test]
@@ -267,6 +267,17 @@ fn other_specs_keep_the_generations_of_those_that_stay() {
     let changes = registry.replace_specs(reordered[1..].to_vec());
     assert_eq!(changes, [Change::Removed { policy: "b".into() }]);
     assert_eq!(ask_scale_up(&registry).0.unwrap(), "default {}");
+}
+
+#[test]
+fn one_name_at_two_points_is_two_policies() {
+    let stage = Stage::new();
+    let (mut a, b) = (stage.spec("a"), stage.spec("b"));
+    a.name = "b".into();
+    let specs = [(Point::ScaleUp, a), (Point::Drain, b)];
+    let registry = stage.open(specs.to_vec());
+    assert_eq!(registry.replace_specs(specs.into_iter().rev().collect()), []);
+    assert_eq!(ask_scale_up(&registry).0.unwrap(), "a {}");
 }
 
 #[test]

@@ -34,7 +34,8 @@ fn load_large(choose: &str) -> plimsoll_policy::Program {
 #[test]
 fn bad_utf8() {
     let choose = verdict(1, "64", "4");
-    let program = ScaleUp { items: r#"(data (i32.const 64) "ab\ff\fe")"#, choose: &choose, ..ScaleUp::default() }.load();
+    let program =
+        ScaleUp { items: r#"(data (i32.const 64) "ab\ff\fe")"#, choose: &choose, ..ScaleUp::default() }.load();
     let sentence = output(failure(&program));
     assert!(sentence.contains("utf-8"), "{sentence}");
 }
@@ -147,8 +148,7 @@ fn ids_that_do_not_exist() {
 #[test]
 fn a_key_of_a_hundred_megabytes() {
     let limits = Limits { memory: Bytes(512 << 20), ..Limits::default() };
-    let imports =
-        r#"(import "plimsoll:policy/cluster@0.1.0" "node-label" (func $label (param i32 i32 i32 i32)))"#;
+    let imports = r#"(import "plimsoll:policy/cluster@0.1.0" "node-label" (func $label (param i32 i32 i32 i32)))"#;
     let choose = "(call $label (i32.const 0) (i32.const 0) (i32.const 100000000) (i32.const 512)) (i32.const 8)";
     let wasm = ScaleUp { imports, memory: "2000", choose, ..ScaleUp::default() }.wasm();
     let sentence = output(failure(&SANDBOX.load(&wasm, "{}", limits).unwrap()));

@@ -120,7 +120,8 @@ fn an_import_in_another_shape() {
         (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
         (func (export "plimsoll:policy/scale-up@0.1.0#choose")
             (param i64 i64 i32 i32 i32 i32 i32 i32 i32 i32 i64 i64) (result i32) (i32.const 8)))"#;
-    let changed = guest::contract().replace("func(level: level, message: string)", "func(level: level, message: string, code: u32)");
+    let changed = guest::contract()
+        .replace("func(level: level, message: string)", "func(level: level, message: string, code: u32)");
     let wasm = guest::typed(text, &changed, "include plimsoll:policy/scale-up-policy@0.1.0;");
     let sentence = contract(load_failure(&wasm));
     assert!(sentence.contains("plimsoll:policy/log@0.1.0") && sentence.contains("log"), "{sentence}");
@@ -153,7 +154,8 @@ fn a_core_module_that_says_nothing() {
 
 #[test]
 fn a_core_module_of_another_system() {
-    let text = r#"(module (import "wasi_snapshot_preview1" "proc_exit" (func (param i32))) (memory (export "memory") 1))"#;
+    let text =
+        r#"(module (import "wasi_snapshot_preview1" "proc_exit" (func (param i32))) (memory (export "memory") 1))"#;
     let sentence = contract(load_failure(&guest::typed(text, &guest::contract(), "")));
     assert!(sentence.contains("wasi_snapshot_preview1"), "{sentence}");
 }

@@ -98,7 +98,10 @@ fn table_bomb() {
     let choose = "
         (loop $more (br_if $more (i32.ne (table.grow $table (ref.null func) (i32.const 1000)) (i32.const -1))))
         (unreachable)";
-    assert_eq!(failure(&ScaleUp { items: "(table $table 1 funcref)", choose, ..ScaleUp::default() }.load()), is_memory());
+    assert_eq!(
+        failure(&ScaleUp { items: "(table $table 1 funcref)", choose, ..ScaleUp::default() }.load()),
+        is_memory()
+    );
 }
 
 #[test]

@@ -5,8 +5,10 @@ use serde_json::{Value, json};
 use super::identity::{before, uid};
 
 /// Namespace, name, app, what the budget says, healthy now, needed, and evictions allowed now.
+type Budget = (&'static str, &'static str, &'static str, (&'static str, &'static str), u64, u64, u64);
+
 #[rustfmt::skip]
-const BUDGETS: [(&str, &str, &str, (&str, &str), u64, u64, u64); 9] = [
+const BUDGETS: [Budget; 9] = [
     ("shop", "storefront", "storefront", ("minAvailable", "80%"), 14, 19, 0),
     ("shop", "checkout", "checkout", ("maxUnavailable", "50%"), 6, 5, 1),
     ("shop", "payments", "payments", ("minAvailable", "4"), 4, 4, 0),
@@ -27,7 +29,8 @@ pub fn budgets() -> Vec<Value> {
             budget(namespace, name, json!({"matchLabels": {"app": app}}), *rule, [*healthy, *desired, *allowed])
         })
         .collect();
-    let by_expression = json!({"matchExpressions": [{"key": "app", "operator": "In", "values": ["reviews", "sitemap"]}]});
+    let by_expression =
+        json!({"matchExpressions": [{"key": "app", "operator": "In", "values": ["reviews", "sitemap"]}]});
     budgets.push(budget("shop", "seo-pages", by_expression, ("maxUnavailable", "1"), [3, 2, 1]));
     budgets
 }

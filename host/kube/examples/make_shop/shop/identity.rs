@@ -39,6 +39,6 @@ pub fn pick(of: &str, limit: u64) -> u64 {
 
 /// The moment this many seconds before the dump.
 pub fn before(seconds: u64) -> String {
-    let moment = jiff::Timestamp::from_second(NOW - seconds as i64).expect("a moment of our time");
+    let moment = jiff::Timestamp::from_second(NOW - seconds.cast_signed()).expect("a moment of our time");
     moment.to_string()
 }

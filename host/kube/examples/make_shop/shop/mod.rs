@@ -33,7 +33,8 @@ pub fn cluster() -> String {
         item["metadata"]["resourceVersion"] = json!(version.to_string());
     }
     let list = json!({"apiVersion": "v1", "items": items, "kind": "List", "metadata": {"resourceVersion": ""}});
-    let heading = "# A made-up web shop, written by `cargo run -p plimsoll-kube --example make_shop`. Do not edit it by hand.\n";
+    let heading =
+        "# A made-up web shop, written by `cargo run -p plimsoll-kube --example make_shop`. Do not edit it by hand.\n";
     format!("{heading}{}", yaml::document(&list))
 }
 

@@ -99,7 +99,7 @@ impl NodePlan {
     }
 
     /// CPU that pods may have, in thousandths.
-    pub fn cpu(&self) -> u64 {
+    pub fn allocatable_cpu(&self) -> u64 {
         size(self.instance_type).allocatable_cpu
     }
 
@@ -118,11 +118,15 @@ impl NodePlan {
         match self.state {
             State::Ready => {}
             State::Cordoned => {
-                taints.push(json!({"effect": "NoSchedule", "key": "node.kubernetes.io/unschedulable", "timeAdded": since}));
+                taints.push(
+                    json!({"effect": "NoSchedule", "key": "node.kubernetes.io/unschedulable", "timeAdded": since}),
+                );
             }
-            State::NotReady => taints.extend(["NoSchedule", "NoExecute"].map(|effect| {
-                json!({"effect": effect, "key": "node.kubernetes.io/unreachable", "timeAdded": since})
-            })),
+            State::NotReady => {
+                taints.extend(["NoSchedule", "NoExecute"].map(
+                    |effect| json!({"effect": effect, "key": "node.kubernetes.io/unreachable", "timeAdded": since}),
+                ))
+            }
         }
         taints
     }

@@ -6,9 +6,11 @@ use super::nodes;
 use super::pods::{Life, Owner, PodPlan, Priority, with};
 use super::workloads::exporter;
 
-const NO_CPU: &str = "0/34 nodes are available: 12 Insufficient cpu, 22 node(s) didn't match Pod's node affinity/selector.";
+const NO_CPU: &str =
+    "0/34 nodes are available: 12 Insufficient cpu, 22 node(s) didn't match Pod's node affinity/selector.";
 const NO_GPU: &str = "0/34 nodes are available: 34 Insufficient nvidia.com/gpu.";
-const NO_MEMORY: &str = "0/34 nodes are available: 30 node(s) didn't match Pod's node affinity/selector, 4 Insufficient memory.";
+const NO_MEMORY: &str =
+    "0/34 nodes are available: 30 node(s) didn't match Pod's node affinity/selector, 4 Insufficient memory.";
 const NO_MATCH: &str = "0/34 nodes are available: 34 node(s) didn't match Pod's node affinity/selector.";
 const TAINTED: &str = "0/34 nodes are available: 30 node(s) didn't match Pod's node affinity/selector, 4 node(s) had untolerated taint {workload: memory}.";
 
@@ -75,7 +77,8 @@ fn jobs(
     why: &'static str,
     tweak: fn(&mut Value),
 ) -> impl Iterator<Item = PodPlan> {
-    more("batch", app, 0..count, cpu, memory, Priority::Low, why, tweak).map(|plan| PodPlan { owner: Owner::Job, ..plan })
+    more("batch", app, 0..count, cpu, memory, Priority::Low, why, tweak)
+        .map(|plan| PodPlan { owner: Owner::Job, ..plan })
 }
 
 fn gpu(pod: &mut Value) {

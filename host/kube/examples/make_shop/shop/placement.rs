@@ -48,7 +48,7 @@ impl Placement {
         let found = NODES
             .iter()
             .filter(|plan| plan.group == group && plan.state == State::Ready)
-            .max_by_key(|plan| (self.free(plan.key, plan.cpu()), std::cmp::Reverse(plan.host)))
+            .max_by_key(|plan| (self.free(plan.key, plan.allocatable_cpu()), std::cmp::Reverse(plan.host)))
             .expect("a group of the table");
         self.take(found.key, cpu);
         found.key

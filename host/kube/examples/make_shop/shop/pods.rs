@@ -158,9 +158,7 @@ impl PodPlan {
     }
 
     fn status(&self, full_name: &str, age: u64) -> Value {
-        let condition = |kind: &str, status: &str, since: u64| {
-            json!({"lastTransitionTime": before(since), "status": status, "type": kind})
-        };
+        let condition = |kind: &str, status: &str, since: u64| json!({"lastTransitionTime": before(since), "status": status, "type": kind});
         let ip = |host: &str| format!("{host}.{}", 2 + pick(full_name, 250));
         match self.life {
             Life::Waits(message) => json!({
@@ -181,7 +179,6 @@ impl PodPlan {
                     "type": "Ready",
                 }],
                 "phase": "Succeeded",
-                "startTime": before(age),
             }),
             Life::Runs(key) => {
                 let lost = nodes::find(key).state == nodes::State::NotReady;
@@ -192,7 +189,6 @@ impl PodPlan {
                     ],
                     "phase": "Running",
                     "podIP": ip("10.0.128"),
-                    "startTime": before(age),
                 })
             }
         }

@@ -64,7 +64,10 @@ fn inline(value: &Value) -> String {
 fn text(string: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_./-@%+=,:() ".contains(c);
     let first = string.chars().next().unwrap_or(' ');
-    let is_word = matches!(string.to_ascii_lowercase().as_str(), "true" | "false" | "null" | "yes" | "no" | "on" | "off" | "y" | "n");
+    let is_word = matches!(
+        string.to_ascii_lowercase().as_str(),
+        "true" | "false" | "null" | "yes" | "no" | "on" | "off" | "y" | "n"
+    );
     // Times, numbers and quantities like 1e3 all start like a number.
     let like_number = string.parse::<f64>().is_ok() || string.contains('T') && string.ends_with('Z');
     let safe = (first.is_ascii_alphanumeric() || first == '/')
