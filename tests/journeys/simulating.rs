@@ -111,7 +111,8 @@ fn a_policy_from_the_folder_is_asked_first() {
 fn broken_objects_are_named_and_the_exit_code_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let dump = folder.path().join("pods.yaml");
-    let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: good, namespace: shop}\nspec: {containers: []}\n---\n\
+    let text = "apiVersion: v1\nkind: Node\nmetadata: {name: n1}\nstatus: {allocatable: {cpu: 4, memory: 8Gi, pods: 10}, \
+        conditions: [{type: Ready, status: \"True\"}]}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: good, namespace: shop}\nspec: {containers: []}\n---\n\
         apiVersion: v1\nkind: Pod\nmetadata: {name: bad, namespace: shop}\nspec:\n  containers:\n  - name: c\n    \
         resources:\n      requests:\n        cpu: \"-1\"\n";
     fs::write(&dump, text).unwrap();
@@ -121,7 +122,9 @@ fn broken_objects_are_named_and_the_exit_code_says_so() {
     for part in ["pods.yaml:", "Pod shop/bad", "spec.containers[0].resources.requests.cpu", "negative"] {
         assert!(error.contains(part), "{part}: {error}");
     }
-    assert_eq!(json(&output)["cluster"]["pods"], 1, "the rest is used");
+    let plan = json(&output);
+    assert_eq!(plan["cluster"]["pods"], 1, "the rest is used");
+    assert_eq!(plan["scaleDown"]["kept"][0]["reason"], "PodsUnknown", "nothing goes on half the truth");
 }
 
 #[test]

@@ -19,8 +19,8 @@ const FILES: [(&str, &str, usize); 6] = [
     ("kube_unschedulable.json", "NodeUnschedulable", 3),
 ];
 
-/// Cases that need what is not simulated: scheduler plugin configuration, pod-level resources.
-const NOT_SIMULATED: [&str; 2] = ["needs-plugin-config", "pod-level-resources"];
+/// Cases that need what is not simulated: scheduler plugin configuration.
+const NOT_SIMULATED: [&str; 1] = ["needs-plugin-config"];
 
 #[test]
 fn filters_agree_with_kube_scheduler() {

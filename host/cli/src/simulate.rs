@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use plimsoll_model::Timestamp;
 use plimsoll_planner::csr::plan_csrs;
-use plimsoll_planner::drain::plan_scale_down;
+use plimsoll_planner::drain::{ScaleDownConfig, plan_scale_down};
 use plimsoll_planner::scale_up::plan_scale_up;
 use plimsoll_policy::{Change, PolicyRegistry};
 
@@ -87,9 +87,10 @@ fn print(arguments: &Arguments, config: &Config, cluster: &Cluster, registry: &P
 
 fn plan(cluster: &Cluster, config: &Config, now: Timestamp, registry: &PolicyRegistry) -> Plans {
     let snapshot: &Arc<_> = &cluster.dump.snapshot;
+    let scale_down = ScaleDownConfig { unknown: cluster.unknown(), ..config.scale_down.clone() };
     Plans {
         scale_up: plan_scale_up(snapshot, &config.scale_up, now, registry),
-        scale_down: plan_scale_down(snapshot, &config.scale_down, now, registry),
+        scale_down: plan_scale_down(snapshot, &scale_down, now, registry),
         csr: plan_csrs(snapshot, now, registry),
     }
 }

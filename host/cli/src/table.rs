@@ -23,7 +23,12 @@ pub fn write_out(text: &str) -> Result<()> {
 /// A simulation.
 pub fn simulation(report: &Report) -> String {
     let mut out = Vec::new();
-    out.push(format!("{} nodes, {} pods at {}", report.cluster.nodes, report.cluster.pods, report.now));
+    out.push(format!(
+        "{}, {} at {}",
+        count(report.cluster.nodes, "node"),
+        count(report.cluster.pods, "pod"),
+        report.now
+    ));
     if !report.cluster.unused_kinds.is_empty() {
         let kinds: Vec<String> = report.cluster.unused_kinds.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
         out.push(format!("not used: {}", kinds.join(", ")));
@@ -71,6 +76,11 @@ fn right(text: impl ToString) -> Cell {
     Cell::new(text).set_alignment(CellAlignment::Right)
 }
 
+/// A number with its noun.
+fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
 fn dollars(price: Option<f64>) -> String {
     price.map_or_else(|| "?".to_owned(), |price| format!("${price:.4}"))
 }
@@ -81,6 +91,7 @@ fn launches(report: &Report) -> Vec<String> {
         return vec![heading("Launch: nothing")];
     }
     let nodes: u32 = launches.iter().map(|launch| launch.count).sum();
+    let nodes = count(nodes as usize, "node");
     let pods: usize = launches.iter().map(|launch| launch.pods.len()).sum();
     let hourly: Option<f64> =
         launches.iter().map(|launch| launch.price_per_hour.map(|price| price * f64::from(launch.count))).sum();
@@ -97,7 +108,7 @@ fn launches(report: &Report) -> Vec<String> {
             Cell::new(&launch.reason),
         ]);
     }
-    let title = format!("Launch: {nodes} nodes for {pods} pods, {} per hour", dollars(hourly));
+    let title = format!("Launch: {nodes} for {}, {} per hour", count(pods, "pod"), dollars(hourly));
     vec![heading(&title), table.to_string()]
 }
 
@@ -124,7 +135,7 @@ fn pending(pending: &[PendingReport]) -> Vec<String> {
     for (names, count, reason, detail) in grouped(rows) {
         table.add_row([right(count), Cell::new(names), Cell::new(reason).fg(Color::Yellow), Cell::new(detail)]);
     }
-    vec![heading(&format!("Pending without a new node: {} pods", pending.len())), table.to_string()]
+    vec![heading(&format!("Pending without a new node: {}", count(pending.len(), "pod"))), table.to_string()]
 }
 
 fn drains(report: &Report) -> Vec<String> {
@@ -147,7 +158,7 @@ fn drains(report: &Report) -> Vec<String> {
             times.add_row([muted(&drain.node), right(after), Cell::new(&eviction.pod), Cell::new(&eviction.reason)]);
         }
     }
-    let mut out = vec![heading(&format!("Drain: {} nodes, in this order", drains.len())), table.to_string()];
+    let mut out = vec![heading(&format!("Drain: {}, in this order", count(drains.len(), "node"))), table.to_string()];
     if times.row_iter().next().is_some() {
         out.extend([heading("Evictions, after the drain of the node begins"), times.to_string()]);
     }

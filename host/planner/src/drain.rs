@@ -29,6 +29,8 @@ pub struct ScaleDownConfig {
     pub groups: Option<Vec<NodeGroup>>,
     /// Off: nothing goes.
     pub enabled: bool,
+    /// What is not known of the pods or budgets, a sentence: nothing goes on half the truth.
+    pub unknown: Option<String>,
     /// How many of the managed nodes may drain at once, in percent; at least one node always may.
     pub max_percentage: u32,
     /// A node goes only if no disruption budget is in the way.
@@ -51,6 +53,7 @@ impl Default for ScaleDownConfig {
         Self {
             groups: None,
             enabled: true,
+            unknown: None,
             max_percentage: 10,
             respect_budgets: true,
             restrict_labels: vec![well_known::RESTRICT_SCALE_DOWN.into()],

@@ -103,6 +103,7 @@ fn why_kept(change: impl Fn(&mut Node, &mut Pod, &mut ScaleDownConfig)) -> &'sta
 fn every_rule_keeps_its_node() {
     assert_eq!(why_kept(|_, _, _| {}), "drained");
     assert_eq!(why_kept(|_, _, config| config.enabled = false), "ScaleDownDisabled");
+    assert_eq!(why_kept(|_, _, config| config.unknown = Some("a pod is broken".into())), "PodsUnknown");
     assert_eq!(why_kept(|node, _, _| node.labels = labels(&[(well_known::CONTROL_PLANE[0], "")])), "ControlPlane");
     assert_eq!(why_kept(|node, _, _| node.labels = labels(&[(well_known::NODE_GROUP[0], "else")])), "NotManaged");
     assert_eq!(why_kept(|node, _, _| node.deleting = true), "BeingDeleted");

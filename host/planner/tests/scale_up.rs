@@ -136,7 +136,7 @@ fn every_pod_that_stays_has_one_reason() {
     let mut tainted = group("gpu", 0, 5);
     tainted.taints = vec![Taint { key: "gpu".into(), value: "".into(), effect: TaintEffect::NoSchedule }];
     let (reason, detail) = reason_for(pod(), vec![tainted]);
-    assert_eq!((reason, detail.as_str()), ("NoMatchingNodeGroup", "0/1 groups: 1 untolerated taint gpu:NoSchedule"));
+    assert_eq!((reason, detail.as_str()), ("NoMatchingNodeGroup", "0/1 groups: untolerated taint gpu:NoSchedule (1)"));
     let (reason, detail) = reason_for(pod(), vec![]);
     assert_eq!(reason, "NoMatchingNodeGroup");
     assert!(detail.contains("no node groups are configured"));

@@ -34,20 +34,24 @@ fn main() {
     let question = guest::question(100);
     let policy = load(plimsoll_builtin::SCALE_UP_LEAST_COST.wasm);
     let request = scale_up_request(&question);
-    let native = || scale_up_verdict(LeastCost::choose(&Default::default(), &request));
+    let native = || scale_up_verdict(LeastCost::choose(&Default::default(), black_box(&request)));
     let sandboxed = || policy.choose(&snapshot, &question).result.unwrap().unwrap();
     assert_eq!(sandboxed(), native());
     report("scale-up, 100 options", median(native), median(sandboxed));
-    let passed = median(|| pass.choose(&snapshot, &question).result);
-    println!("    of that, the question alone         {:>9.1} µs", passed - floor);
+    let asked = median(|| pass.choose(&snapshot, &question).result);
+    println!("    of that, handing over the question  {:>9.1} µs", asked - floor);
 
     let question = guest::nodes_question(1000);
     let policy = load(plimsoll_builtin::DRAIN_LEAST_DISRUPTION.wasm);
     let request = nodes_request(&question);
-    let native = || nodes_verdict(LeastDisruption::order_nodes(&Default::default(), &request));
+    let native = || nodes_verdict(LeastDisruption::order_nodes(&Default::default(), black_box(&request)));
     let sandboxed = || policy.order_nodes(&snapshot, &question).result.unwrap().unwrap();
     assert_eq!(sandboxed(), native());
     report("drain, 1,000 candidates", median(native), median(sandboxed));
+    let pass = guest::pass_drain();
+    assert_eq!(pass.order_nodes(&snapshot, &question).result, Ok(None));
+    let asked = median(|| pass.order_nodes(&snapshot, &question).result);
+    println!("    of that, handing over the question  {:>9.1} µs", asked - floor);
 }
 
 fn load(wasm: &[u8]) -> Program {

@@ -102,3 +102,17 @@ fn machinery(name: &str) -> bool {
     ];
     PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn function_names_read_as_in_the_source() {
+        let mangled = "_ZN5least5cover5Cover3new17h0123456789abcdefE";
+        assert_eq!(readable(mangled), "least::cover::Cover::new");
+        assert_eq!(readable("price_of"), "price_of");
+        assert!(machinery(&readable("_ZN4core9panicking9panic_fmt17h0123456789abcdefE")));
+        assert!(!machinery("least::cover::Cover::new"));
+    }
+}

@@ -33,7 +33,12 @@ pub enum Allocation {
 
 /// The engine, with a pool if the system has room for one.
 pub fn engine() -> Result<(Engine, Allocation), Failure> {
-    match Engine::new(&config(Some(pool()))) {
+    with_pool_or_without(pool())
+}
+
+fn with_pool_or_without(pool: PoolingAllocationConfig) -> Result<(Engine, Allocation), Failure> {
+    // The pool is reserved here and now: if that works, it works.
+    match Engine::new(&config(Some(pool))) {
         Ok(engine) => Ok((engine, Allocation::Pooled)),
         Err(error) => {
             tracing::warn!("no pool for policy instances, decisions take longer: {error:#}");
@@ -53,9 +58,15 @@ fn config(pool: Option<PoolingAllocationConfig>) -> Config {
     config.max_wasm_stack(512 << 10);
     config.wasm_backtrace_details(WasmBacktraceDetails::Enable).wasm_backtrace_max_frames(NonZeroUsize::new(FRAMES));
     config.memory_init_cow(true);
-    if let Some(pool) = pool {
-        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
-    }
+    match pool {
+        Some(pool) => config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool)),
+        // Address space is short then: no 4 GiB for each memory, but explicit bounds checks.
+        None => config
+            .memory_reservation(64 << 20)
+            .memory_reservation_for_growth(16 << 20)
+            .memory_guard_size(64 << 10)
+            .allocation_strategy(InstanceAllocationStrategy::OnDemand),
+    };
     config
 }
 
@@ -86,9 +97,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_kinds_of_engine_can_be_made() {
-        assert!(Engine::new(&config(None)).is_ok());
-        let (engine, allocation) = engine().unwrap();
+    fn a_pool_that_finds_no_room_is_done_without() {
+        let mut huge = pool();
+        huge.total_memories(1 << 20);
+        let (engine, allocation) = with_pool_or_without(huge).unwrap();
+        assert_eq!(allocation, Allocation::OnDemand);
+        assert!(engine.get_pooling_config().is_none());
+        let (engine, allocation) = with_pool_or_without(pool()).unwrap();
         assert_eq!(engine.get_pooling_config().is_some(), allocation == Allocation::Pooled);
     }
 

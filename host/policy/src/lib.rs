@@ -1,4 +1,10 @@
 //! The sandbox: WIT bindings, wasmtime, limits, generations, hot reload.
+//!
+//! ```text
+//!   bytes ──> Module ──> Names ──> Component ──> Program ──────────> Run
+//!             size,      contract  compiled,     typed, tried once;  a fresh instance, one question,
+//!             validity   version   linked        settings, limits    an answer or a Failure
+//! ```
 #![forbid(unsafe_code)]
 
 mod bindings;

@@ -203,6 +203,7 @@ fn scale_down(file: &ConfigFile, mut groups: Vec<NodeGroup>) -> Result<ScaleDown
     Ok(ScaleDownConfig {
         groups: (!groups.is_empty()).then_some(groups),
         enabled: down.enabled.unwrap_or(default.enabled),
+        unknown: None,
         max_percentage,
         respect_budgets: down.respect_pdb.unwrap_or(default.respect_budgets),
         restrict_labels: labels

@@ -53,6 +53,14 @@ impl Cluster {
         !self.dump.account.broken.is_empty()
     }
 
+    /// What is not known of the pods and budgets because objects are broken; `None` if everything is.
+    pub fn unknown(&self) -> Option<String> {
+        // What has no readable kind may be either.
+        let matters = |kind: &Option<String>| !matches!(kind.as_deref(), Some(kind) if !["Pod", "PodDisruptionBudget"].contains(&kind));
+        let first = self.dump.account.broken.iter().find(|broken| matters(&broken.kind))?;
+        Some(format!("{}:{}: an object that may be a pod or a budget could not be read", first.file, first.line))
+    }
+
     /// The latest moment that the dump mentions.
     pub fn newest(&self) -> Option<Timestamp> {
         self.dump.account.newest

@@ -102,7 +102,7 @@ fn uid(index: usize, salt: u64) -> String {
 /// A pod of one of 600 workloads on one of many nodes, about 7 KB.
 fn pod(index: usize) -> Value {
     let app = index % 600;
-    let name = format!("service-{app}-{:09x}-{:05x}", mixed(app, 1) & 0xf_ffff_ffff, mixed(index, 2) & 0xf_ffff);
+    let name = format!("service-{app}-{:09x}-{index:05x}", mixed(app, 1) & 0xf_ffff_ffff);
     let template = format!("{:09x}", mixed(app, 1) & 0xf_ffff_ffff);
     let ip = format!("10.{}.{}.{}", index >> 16 & 255, index >> 8 & 255, index & 255);
     let node = format!("ip-10-0-{}-{}.eu-west-1.compute.internal", index / 30 / 250 % 256, index / 30 % 250);

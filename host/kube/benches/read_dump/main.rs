@@ -71,7 +71,8 @@ fn run() -> Result<(), Box<dyn Error>> {
             "{reader:<16} {:<11} {pods:>7} {megabytes:>9} {seconds:>9.2} {per_pod:>8.1} {peak:>10} {kept:>16}",
             form.name()
         );
-        if reader == "plimsoll" && kept >= 1024 {
+        // Of a few pods each is one of a kind, so only many tell what one costs.
+        if reader == "plimsoll" && form == generate::Form::Raw && kept >= 1024 {
             return Err(format!("{kept} bytes a pod are kept; 1024 is the promise").into());
         }
     }

@@ -20,7 +20,7 @@ pub(super) struct LabelSelectorObject<'a> {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct NodeSelectorObject<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "nullable")]
     node_selector_terms: Vec<NodeSelectorTermObject<'a>>,
 }
 
@@ -53,7 +53,11 @@ impl LabelSelectorObject<'_> {
 
 impl NodeSelectorObject<'_> {
     pub(super) fn to_selector(&self, cluster: &mut ClusterBuilder) -> NodeSelector {
-        let terms = self.node_selector_terms.iter().map(|term| NodeSelectorTerm {
+        // The scheduler cannot read a term with an impossible label value, so that it holds for no node.
+        let readable = self.node_selector_terms.iter().filter(|term| {
+            term.match_expressions.iter().flat_map(|object| &object.values).all(|value| label_value(value))
+        });
+        let terms = readable.map(|term| NodeSelectorTerm {
             match_expressions: requirements(&term.match_expressions, cluster),
             match_fields: requirements(&term.match_fields, cluster),
         });
@@ -70,4 +74,31 @@ fn requirements(objects: &[RequirementObject<'_>], cluster: &mut ClusterBuilder)
             values: object.values.iter().map(|value| cluster.text(value)).collect(),
         })
         .collect()
+}
+
+/// True if a label can have this value: empty, or up to 63 letters, digits, `-`, `_` and `.`, the first and the
+/// last a letter or digit (Kubernetes, "Labels and Selectors").
+fn label_value(text: &str) -> bool {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric();
+    let inner = |byte: u8| plain(&byte) || matches!(byte, b'-' | b'_' | b'.');
+    let bytes = text.as_bytes();
+    bytes.len() <= 63
+        && bytes.iter().copied().all(inner)
+        && bytes.first().is_none_or(plain)
+        && bytes.last().is_none_or(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::label_value;
+
+    #[test]
+    fn label_values_as_the_api_server_takes_them() {
+        for good in ["", "a", "v1.2_3-x", &"x".repeat(63)] {
+            assert!(label_value(good), "{good}");
+        }
+        for bad in ["-a", "a.", "{{.bad}}", "a b", "é", &"x".repeat(64)] {
+            assert!(!label_value(bad), "{bad}");
+        }
+    }
 }

@@ -46,6 +46,15 @@ struct Document {
     holds_fields: bool,
     /// It has `metadata`, as objects and lists do.
     holds_metadata: bool,
+    /// Its metadata says where the next page begins.
+    goes_on: bool,
+}
+
+/// What the metadata of a list says of further pages.
+#[derive(serde::Deserialize)]
+struct PageMetadata {
+    #[serde(default, rename = "continue")]
+    next: Option<String>,
 }
 
 struct Undecided {
@@ -117,6 +126,7 @@ fn read_map(window: &mut Window<impl Read>, sink: &mut dyn Sink, depth: usize) -
             }
             _ => window.value_length()?,
         };
+        document.goes_on |= key == "metadata" && PageMetadata::goes_on(window.next_bytes(length));
         // `items: null` is how some clients write an empty list.
         document.head.items |= key == "items" && window.next_bytes(length) == b"null";
         window.consume(length);
@@ -233,6 +243,13 @@ impl Document {
     }
 }
 
+impl PageMetadata {
+    fn goes_on(metadata: &[u8]) -> bool {
+        let read: Option<Self> = serde_json::from_slice(metadata).ok();
+        read.and_then(|read| read.next).is_some_and(|next| !next.is_empty())
+    }
+}
+
 /// Decides what could not be decided before the whole document was read.
 fn finish(
     document: Document,
@@ -241,7 +258,7 @@ fn finish(
     window: &Window<impl Read>,
     sink: &mut dyn Sink,
 ) -> Result<(), StreamError> {
-    let Document { head, undecided, holds_objects, holds_arrays, holds_fields, holds_metadata } = document;
+    let Document { head, undecided, holds_objects, holds_arrays, holds_fields, holds_metadata, goes_on } = document;
     let api_version = head.api_version.as_deref();
     let is_list = head.item_kind().is_some();
     if let Some(kind) = head.item_kind() {
@@ -254,6 +271,9 @@ fn finish(
     // `kubectl get -o yaml` writes the kind of a list after its items.
     if !is_list && head.items && (holds_objects || head.kind.is_none()) && api_version.is_some() {
         return Err(window.error("this list does not say its kind, so its end is missing; write the dump again"));
+    }
+    if is_list && goes_on {
+        return Err(window.error("this list is one page of several (metadata.continue is set); get it without ?limit="));
     }
     let is_object = head.kind.is_some() || holds_metadata || (holds_fields && !holds_arrays);
     if !is_list && !holds_objects && is_object {

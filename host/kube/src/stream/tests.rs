@@ -170,6 +170,27 @@ fn what_is_no_dump_is_named_with_its_place() {
 }
 
 #[test]
+fn a_page_is_no_dump() {
+    let page = |next: &str| format!("{{\"kind\":\"PodList\",\"metadata\":{{\"continue\":{next}}},\"items\":[{{}}]}}");
+    for whole in ["\"\"", "null", "5"] {
+        assert_eq!(found(&page(whole)).len(), 1, "{whole}");
+    }
+    assert!(split(&page("\"eyJ2Ijoi\"")).unwrap_err().contains("one page of several"));
+}
+
+#[test]
+fn line_ends_of_windows_and_long_items_are_fine() {
+    let yaml = "kind: List\r\nitems:\r\n- kind: Pod\r\n  a: |\r\n    x\r\n    y\r\n- kind: Node\r\n";
+    assert_eq!(found(yaml), expect(&[(3, "Pod -"), (7, "Node -")]));
+    assert_eq!(found("{\r\n\"kind\":\"List\",\r\n\"items\":[\r\n{\"kind\":\"Pod\"}]}\r\n"), expect(&[(4, "Pod -")]));
+    let long = "x".repeat(100_000);
+    assert_eq!(
+        found(&format!("kind: Pod\na:\n- {long}\n- '{long}'\n{}: b\n", "k".repeat(300))),
+        expect(&[(1, "Pod -")])
+    );
+}
+
+#[test]
 fn a_reader_that_fails_is_named_with_the_last_line() {
     struct Fails;
     impl Read for Fails {

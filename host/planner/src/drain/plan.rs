@@ -268,7 +268,7 @@ impl<'a> Planning<'a> {
     fn choose(&mut self, candidate: &Candidate, drained: u32, cap: u32) -> Result<Vec<PodId>, Kept> {
         if drained >= cap {
             let percent = self.config.max_percentage;
-            return Err((KeptReason::DrainCapReached, format!("{cap} nodes ({percent} %) drain at once")));
+            return Err((KeptReason::DrainCapReached, format!("at most {cap} may drain at once ({percent} %)")));
         }
         let (snapshot, id) = (self.snapshot, candidate.node);
         let node = snapshot.node(id);

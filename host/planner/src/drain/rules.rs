@@ -21,7 +21,7 @@ pub struct KeptNode {
 pub enum KeptReason {
     /// Scale-down is off.
     ScaleDownDisabled,
-    /// No pods are known at all, so that what looks empty may not be.
+    /// Not all pods or budgets are known, so that what looks empty may not be.
     PodsUnknown,
     /// It belongs to the control plane.
     ControlPlane,
@@ -96,6 +96,9 @@ pub(super) fn node_rule(config: &ScaleDownConfig, snapshot: &Snapshot, node: &No
     let kept = |reason, detail: &str| Some((reason, detail.to_owned()));
     if !config.enabled {
         return kept(KeptReason::ScaleDownDisabled, "scale-down is switched off in the configuration");
+    }
+    if let Some(unknown) = &config.unknown {
+        return kept(KeptReason::PodsUnknown, unknown);
     }
     if snapshot.pod_count() == 0 {
         return kept(KeptReason::PodsUnknown, "no pods are known; what looks empty may not be");

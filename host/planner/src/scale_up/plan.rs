@@ -343,7 +343,7 @@ impl<'a> Planning<'a> {
             .unwrap_or_else(|| (PendingReason::HeldByPolicy, format!("still unplaced after {MAX_ROUNDS} rounds")))
     }
 
-    /// "0/5 groups: 2 lack label x=y, 3 untolerated taint t".
+    /// "0/5 groups: lacks label x=y (2), untolerated taint t (3)".
     fn why_no_group(&self, demand: &Demand) -> String {
         let mut by_group: BTreeMap<&str, String> = BTreeMap::new();
         for template in &self.templates {
@@ -358,7 +358,7 @@ impl<'a> Planning<'a> {
         }
         let mut counts: Vec<(&str, u32)> = counts.into_iter().collect();
         counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        let parts: Vec<String> = counts.iter().take(4).map(|(reason, count)| format!("{count} {reason}")).collect();
+        let parts: Vec<String> = counts.iter().take(4).map(|(reason, count)| format!("{reason} ({count})")).collect();
         format!("0/{} groups: {}", by_group.len(), parts.join(", "))
     }
 }

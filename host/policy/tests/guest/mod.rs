@@ -99,6 +99,23 @@ const BUMP: &str = r#"
         (drop (memory.grow (i32.add (i32.shr_u (local.get $size) (i32.const 16)) (i32.const 1)))))
     (local.get $start)"#;
 
+/// A drain policy without an opinion.
+pub fn pass_drain() -> Program {
+    let text = format!(
+        r#"(module
+            (memory (export "memory") 2)
+            (global $next (mut i32) (i32.const 65536))
+            (func (export "cabi_realloc")
+                (param $old i32) (param $old-size i32) (param $align i32) (param $size i32) (result i32)
+                {BUMP})
+            (func (export "plimsoll:policy/drain@0.1.0#order-nodes")
+                (param i64 i64 i32 i32 i32 i32 i32) (result i32) (i32.const 8))
+            (func (export "plimsoll:policy/drain@0.1.0#order-pods") (param i32) (result i32) (i32.const 8)))"#
+    );
+    let wasm = typed(&text, &contract(), "include plimsoll:policy/drain-policy@0.1.0;");
+    SANDBOX.load(&wasm, "{}", Limits::default()).unwrap()
+}
+
 /// The contract as one text.
 pub fn contract() -> String {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../wit");
