@@ -39,7 +39,7 @@ pub fn blame(error: &wasmtime::Error, phase: Phase, state: &State, limits: &Limi
     if error.root_cause().to_string().contains(TOO_MUCH_DATA) {
         let how = if frames.is_empty() { "it is" } else { "a text or list that it hands to the host is" };
         let limit = limits.answer;
-        return Failure::Output(format!("{how} larger than {limit}; say less, or allow a larger answer"));
+        return Failure::Output(format!("{how} larger than {limit}; say less, or raise limits.answerKib"));
     }
     if let Some(I32Exit(code)) = error.downcast_ref::<I32Exit>() {
         return Failure::Trap(with_frames(format!("it ended itself with exit code {code}"), &frames));

@@ -4,12 +4,10 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use plimsoll_model::Text;
+use plimsoll_model::{Bytes, Text};
 
 use crate::Failure;
-
-/// The largest module that is read: 64 MiB. The largest policies, those with a whole language runtime, have 20.
-pub const MAX_MODULE: u64 = 64 << 20;
+use crate::module::LARGEST;
 
 /// A module in a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,15 +48,15 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     if !about.is_file() {
         return Err(refused("is no plain file".into()));
     }
-    let too_large = |size: u64| refused(format!("has {} MiB, more than {}", size >> 20, MAX_MODULE >> 20));
-    if about.len() > MAX_MODULE {
+    let too_large = |size: u64| refused(format!("has {}; {LARGEST} is the most", Bytes(size)));
+    if about.len() > LARGEST.0 {
         return Err(too_large(about.len()));
     }
     let mut wasm = Vec::new();
     // It may grow while it is read: the cap holds for what arrives.
-    let read = File::open(path).and_then(|file| file.take(MAX_MODULE + 1).read_to_end(&mut wasm));
+    let read = File::open(path).and_then(|file| file.take(LARGEST.0 + 1).read_to_end(&mut wasm));
     let size = read.map_err(unreadable)? as u64;
-    if size > MAX_MODULE {
+    if size > LARGEST.0 {
         return Err(too_large(size));
     }
     Ok(wasm)
@@ -116,7 +114,7 @@ mod tests {
         let path = directory.path().join("huge.wasm");
         // Sparse: the file system holds nothing of it.
         File::create(&path).unwrap().set_len(1 << 40).unwrap();
-        assert!(matches!(read(&path), Err(Failure::Load(why)) if why.contains("has 1048576 MiB, more than 64")));
+        assert!(matches!(read(&path), Err(Failure::Load(why)) if why.contains("has 1Ti; 64Mi is the most")));
         assert!(matches!(read(directory.path()), Err(Failure::Load(why)) if why.contains("no plain file")));
     }
 }

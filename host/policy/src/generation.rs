@@ -134,7 +134,10 @@ impl<P> Lineage<P> {
         // Not under the lock: compiling takes long, and questions are answered meanwhile.
         let loaded = load(&wasm, &recipe.settings, recipe.limits);
         let mut state = self.lock();
-        state.seen = Some(key);
+        // A machine that is busy for a moment makes any module slow: that settles nothing.
+        if !matches!(loaded, Err(Failure::Deadline { .. })) {
+            state.seen = Some(key);
+        }
         Some(match loaded {
             Ok(Loaded { program, points }) => {
                 let number = state.newest + 1;

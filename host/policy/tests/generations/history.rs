@@ -375,3 +375,13 @@ fn a_built_in_module_needs_no_file() {
     assert_eq!(ask_scale_up(&registry).0.unwrap(), "b {}");
     assert_eq!(registry.status()[0].module, "built-in b");
 }
+
+#[test]
+fn a_module_that_was_too_slow_once_gets_another_chance() {
+    let stage = Stage::good();
+    let changes = stage.replace("slow this once");
+    let (failure, kept) = rejected(&changes);
+    assert_eq!((failure.label(), kept, stage.answer().as_str()), ("deadline", Some(1), "one {}"));
+    assert_eq!(activated(&stage.registry.reload()), 2);
+    assert_eq!(stage.answer(), "slow {}");
+}
