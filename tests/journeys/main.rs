@@ -1,5 +1,7 @@
 //! Journeys through the binary, as a user makes them.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what cannot be set up is a failing test")]
+
 mod inspecting;
 mod readme;
 mod simulating;

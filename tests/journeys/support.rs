@@ -1,6 +1,5 @@
 //! What the journeys share: the binary under test, policies small enough to read, and a child process whose
 //! output arrives line by line.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "what cannot be set up is a failing test")]
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};

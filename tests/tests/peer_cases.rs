@@ -2,6 +2,8 @@
 //!
 //! `PLIMSOLL_PEER_CASES` names the folder of cases; without it there is nothing to compare with.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what cannot be read is a failing test")]
+
 use std::path::PathBuf;
 
 use plimsoll_kube::read_stream;

@@ -1,5 +1,7 @@
 //! Scale-up through its public face: what is offered, what an answer may do, and why pods stay pending.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "what cannot be set up is a failing test")]
+
 mod fixture;
 
 use std::cell::RefCell;

@@ -13,6 +13,7 @@ pub struct ConfigFile {
     pub catalog: Catalogs,
     pub limits: LimitsFile,
     pub node_groups: Vec<NodeGroupFile>,
+    pub system_reserved: ReservedFile,
     pub scale_down: ScaleDownFile,
     pub drain: DrainFile,
     pub csr: CsrFile,
@@ -146,7 +147,7 @@ pub struct NodeGroupFile {
     pub taints: Vec<TaintFile>,
     pub instance_types: Vec<InstanceTypeEntry>,
     #[serde(default)]
-    pub system_reserved: ReservedFile,
+    pub system_reserved: Option<ReservedFile>,
     #[serde(default)]
     pub restrict_scale_down: bool,
 }

@@ -32,7 +32,8 @@ pub fn resolve(path: &Path, file: ConfigFile) -> Result<Config, ConfigError> {
                 .map_err(|problem| ("catalog".to_owned(), format!("{}: {problem}", csv.display())))?;
             files.push(csv);
         }
-        let groups = groups(&file.node_groups, &catalog)?;
+        let reserved = reserved(&file.system_reserved)?;
+        let groups = groups(&file.node_groups, &catalog, &reserved)?;
         let scale_up = ScaleUpConfig { limits: limits(&file), groups: groups.clone() };
         let scale_down = scale_down(&file, groups)?;
         Ok((scale_up, scale_down, specs(folder, &file)?))
@@ -76,10 +77,11 @@ fn limits(file: &ConfigFile) -> ClusterLimits {
     }
 }
 
-fn groups(files: &[NodeGroupFile], catalog: &Catalog) -> Result<Vec<NodeGroup>, Wrong> {
+fn groups(files: &[NodeGroupFile], catalog: &Catalog, reserved: &Resources) -> Result<Vec<NodeGroup>, Wrong> {
     let mut groups: Vec<NodeGroup> = Vec::with_capacity(files.len());
     for (at, file) in files.iter().enumerate() {
-        let group = group(file, catalog).map_err(|(field, problem)| (format!("nodeGroups[{at}].{field}"), problem))?;
+        let group = group(file, catalog, reserved)
+            .map_err(|(field, problem)| (format!("nodeGroups[{at}].{field}"), problem))?;
         if groups.iter().any(|known| known.name == group.name) {
             return Err((format!("nodeGroups[{at}].name"), format!("there are two groups called {}", group.name)));
         }
@@ -88,7 +90,7 @@ fn groups(files: &[NodeGroupFile], catalog: &Catalog) -> Result<Vec<NodeGroup>, 
     Ok(groups)
 }
 
-fn group(file: &NodeGroupFile, catalog: &Catalog) -> Result<NodeGroup, Wrong> {
+fn group(file: &NodeGroupFile, catalog: &Catalog, reserved_everywhere: &Resources) -> Result<NodeGroup, Wrong> {
     let wrong = |field: &str, problem: String| Err((field.to_owned(), problem));
     if file.name.trim().is_empty() {
         return wrong("name", "it is empty".to_owned());
@@ -140,7 +142,7 @@ fn group(file: &NodeGroupFile, catalog: &Catalog) -> Result<NodeGroup, Wrong> {
         labels: file.labels.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect(),
         taints,
         instance_types,
-        system_reserved: reserved(&file.system_reserved)?,
+        system_reserved: file.system_reserved.as_ref().map_or_else(|| Ok(reserved_everywhere.clone()), reserved)?,
         restrict_scale_down: file.restrict_scale_down,
     })
 }
