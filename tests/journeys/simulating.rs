@@ -218,3 +218,15 @@ fn real_dumps_give_a_plan_or_say_what_is_missing() {
     }
     assert!(read >= 4, "only {read} dumps");
 }
+
+/// A policy is somebody else's program: what it says is shown, and does not steer the terminal.
+#[test]
+fn a_reason_does_not_steer_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("hold.wasm"), holding_policy("\\1b[2Jgone\\0a\\0aall is well")).unwrap();
+    let policies = folder.path().to_str().unwrap();
+    let output = run(&["simulate", "--cluster", CLUSTER, "--config", CONFIG, "--policies", policies]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains(" [2Jgone  all is well"), "{text}");
+    assert!(!text.contains('\u{1b}'));
+}

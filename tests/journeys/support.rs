@@ -72,7 +72,7 @@ pub fn holding_policy(reason: &str) -> Vec<u8> {
                 (i32.store (i32.const 20) (i32.const 1024))
                 (i32.store (i32.const 24) (i32.const {length}))
                 (i32.const 16)))"#,
-        length = reason.len()
+        length = wat_length(reason)
     );
     with_component_type(&wat, "scale-up-policy")
 }
@@ -157,4 +157,9 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Bytes that a text takes in a module, where `\1b` stands for one.
+fn wat_length(text: &str) -> usize {
+    text.len() - 2 * text.matches('\\').count()
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use plimsoll_model::one_line;
 use plimsoll_policy::{Inspection, ModuleKind, Sandbox};
 use serde::Serialize;
 
@@ -92,7 +93,9 @@ impl InspectReport {
 
     fn rows(&self) -> String {
         let mut table = table::plain(&["", ""]);
-        let list = |items: &[String]| if items.is_empty() { "-".to_owned() } else { items.join("\n") };
+        // Some of these names are the module's own: see `one_line`.
+        let plain = |items: &[String]| items.iter().map(|item| one_line(item, 200).into_owned()).collect::<Vec<_>>();
+        let list = |items: &[String]| if items.is_empty() { "-".to_owned() } else { plain(items).join("\n") };
         let compile =
             self.compile_micros.map_or_else(|| "-".to_owned(), |micros| format!("{} ms", micros.div_ceil(1000)));
         let loads = match &self.error {

@@ -6,7 +6,12 @@ use std::io::{ErrorKind, Write};
 use anyhow::{Context, Result};
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
 
+use plimsoll_model::one_line;
+
 use crate::report::{DecisionReport, KeptReport, PendingReport, Report};
+
+/// Characters of one cell.
+const LONGEST: usize = 1000;
 
 /// Pods that share a reason are listed up to this number.
 const NAMES_LISTED: usize = 3;
@@ -60,20 +65,25 @@ pub fn plain(columns: &[&str]) -> Table {
     table
 }
 
+/// A cell. Names and reasons come from outside: see [`one_line`].
+fn cell(text: impl ToString) -> Cell {
+    Cell::new(one_line(&text.to_string(), LONGEST))
+}
+
 fn good(text: impl ToString) -> Cell {
-    Cell::new(text).fg(Color::Green)
+    cell(text).fg(Color::Green)
 }
 
 fn bad(text: impl ToString) -> Cell {
-    Cell::new(text).fg(Color::Red)
+    cell(text).fg(Color::Red)
 }
 
 fn muted(text: impl ToString) -> Cell {
-    Cell::new(text).fg(Color::DarkGrey)
+    cell(text).fg(Color::DarkGrey)
 }
 
 fn right(text: impl ToString) -> Cell {
-    Cell::new(text).set_alignment(CellAlignment::Right)
+    cell(text).set_alignment(CellAlignment::Right)
 }
 
 /// A number with its noun.
@@ -99,13 +109,13 @@ fn launches(report: &Report) -> Vec<String> {
     for launch in launches {
         table.add_row([
             good(&launch.node_group),
-            Cell::new(&launch.instance_type),
-            Cell::new(&launch.zone),
-            Cell::new(launch.lifecycle),
+            cell(&launch.instance_type),
+            cell(&launch.zone),
+            cell(launch.lifecycle),
             right(launch.count),
             right(launch.pods.len()),
             right(dollars(launch.price_per_hour)),
-            Cell::new(&launch.reason),
+            cell(&launch.reason),
         ]);
     }
     let title = format!("Launch: {nodes} for {}, {} per hour", count(pods, "pod"), dollars(hourly));
@@ -133,7 +143,7 @@ fn pending(pending: &[PendingReport]) -> Vec<String> {
     let mut table = plain(&["PODS", "", "REASON", "DETAIL"]);
     let rows = pending.iter().map(|pending| (pending.pod.as_str(), pending.reason, pending.detail.as_str()));
     for (names, count, reason, detail) in grouped(rows) {
-        table.add_row([right(count), Cell::new(names), Cell::new(reason).fg(Color::Yellow), Cell::new(detail)]);
+        table.add_row([right(count), cell(names), cell(reason).fg(Color::Yellow), cell(detail)]);
     }
     vec![heading(&format!("Pending without a new node: {}", count(pending.len(), "pod"))), table.to_string()]
 }
@@ -151,11 +161,11 @@ fn drains(report: &Report) -> Vec<String> {
             good(&drain.node),
             right(drain.evictions.len()),
             right(dollars(drain.savings_per_hour)),
-            Cell::new(&drain.reason),
+            cell(&drain.reason),
         ]);
         for eviction in &drain.evictions {
             let after = format!("{:.1}s", eviction.after_seconds);
-            times.add_row([muted(&drain.node), right(after), Cell::new(&eviction.pod), Cell::new(&eviction.reason)]);
+            times.add_row([muted(&drain.node), right(after), cell(&eviction.pod), cell(&eviction.reason)]);
         }
     }
     let mut out = vec![heading(&format!("Drain: {}, in this order", count(drains.len(), "node"))), table.to_string()];
@@ -172,7 +182,7 @@ fn kept(kept: &[KeptReport]) -> Vec<String> {
     let mut table = plain(&["NODES", "", "REASON", "DETAIL"]);
     let rows = kept.iter().map(|kept| (kept.node.as_str(), kept.reason, kept.detail.as_str()));
     for (names, count, reason, detail) in grouped(rows) {
-        table.add_row([right(count), Cell::new(names), Cell::new(reason).fg(Color::Yellow), Cell::new(detail)]);
+        table.add_row([right(count), cell(names), cell(reason).fg(Color::Yellow), cell(detail)]);
     }
     vec![heading(&format!("Nodes that stay: {}", kept.len())), table.to_string()]
 }
@@ -186,9 +196,9 @@ fn csrs(report: &Report) -> Vec<String> {
         let verdict = match csr.verdict {
             "approve" => good("approve"),
             "deny" => bad("deny"),
-            other => Cell::new(other).fg(Color::Yellow),
+            other => cell(other).fg(Color::Yellow),
         };
-        table.add_row([Cell::new(&csr.name), verdict, Cell::new(&csr.reason)]);
+        table.add_row([cell(&csr.name), verdict, cell(&csr.reason)]);
     }
     vec![heading("Certificates"), table.to_string()]
 }
@@ -199,12 +209,12 @@ fn policies(report: &Report) -> Vec<String> {
         let generation = policy.generation.map_or_else(|| "-".to_owned(), |generation| generation.to_string());
         let digest = policy.digest.as_deref().unwrap_or("-");
         table.add_row([
-            Cell::new(&policy.name),
-            Cell::new(policy.points.join(", ")),
+            cell(&policy.name),
+            cell(policy.points.join(", ")),
             right(generation),
             muted(short(digest)),
             muted(&policy.module),
-            policy.error.as_ref().map_or_else(|| Cell::new(if policy.mode == "shadow" { "shadow" } else { "" }), bad),
+            policy.error.as_ref().map_or_else(|| cell(if policy.mode == "shadow" { "shadow" } else { "" }), bad),
         ]);
     }
     vec![heading("Policies, in the order in which they are asked"), table.to_string()]
@@ -223,9 +233,9 @@ fn decisions(decisions: &[DecisionReport]) -> Vec<String> {
             (None, _) => good(decision.outcome),
         };
         table.add_row([
-            Cell::new(decision.point),
-            Cell::new(&decision.subject),
-            Cell::new(&decision.policy),
+            cell(decision.point),
+            cell(&decision.subject),
+            cell(&decision.policy),
             right(decision.generation),
             muted(short(&decision.digest)),
             outcome,
@@ -234,7 +244,7 @@ fn decisions(decisions: &[DecisionReport]) -> Vec<String> {
         ]);
         let about = format!("{} on {}", decision.policy, decision.subject);
         notes.extend(decision.error.iter().map(|error| format!("  {about}: {error}")));
-        notes.extend(decision.log.iter().map(|line| format!("  {about} logged: {line}")));
+        notes.extend(decision.log.iter().map(|line| format!("  {about} logged: {}", one_line(line, LONGEST))));
         if decision.log_dropped > 0 {
             notes.push(format!("  {about}: {} more lines found no room", decision.log_dropped));
         }

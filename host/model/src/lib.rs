@@ -41,5 +41,5 @@ pub use quantity::{Quantity, QuantityError};
 pub use resources::{ContainerRequests, ExtendedResources, Resources, effective_requests};
 pub use selector::{LabelSelector, NodeSelector, NodeSelectorTerm, Operator, Requirement};
 pub use taint::{Taint, TaintEffect, Toleration};
-pub use text::{Pool, Text};
+pub use text::{Pool, Text, one_line};
 pub use units::{Bytes, MilliCpu, Millis, Price, Timestamp};

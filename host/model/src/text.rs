@@ -1,6 +1,6 @@
 //! Shared text and the pool that makes equal values one value.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::collections::HashSet;
 use std::fmt;
 use std::hash::Hash;
@@ -15,6 +15,20 @@ pub struct Text(Arc<str>);
 #[derive(Debug)]
 pub struct Pool<T: ?Sized> {
     seen: HashSet<Arc<T>>,
+}
+
+/// Text from outside as it may be shown: one line of at most `most` characters, without control characters, so
+/// that nobody writes on somebody else's terminal.
+pub fn one_line(text: &str, most: usize) -> Cow<'_, str> {
+    if text.chars().take(most + 1).count() <= most && !text.contains(char::is_control) {
+        return Cow::Borrowed(text);
+    }
+    let plain = |character: char| if character.is_control() { ' ' } else { character };
+    let mut line: String = text.chars().take(most).map(plain).collect();
+    if text.chars().nth(most).is_some() {
+        line.push('…');
+    }
+    Cow::Owned(line)
 }
 
 // === impl Text ===
@@ -148,5 +162,13 @@ mod tests {
         assert!(Arc::ptr_eq(&a.0, &b.0));
         assert_eq!(pool.len(), 1);
         assert_ne!(pool.text("zone-b"), a);
+    }
+
+    #[test]
+    fn what_is_shown_is_one_plain_line() {
+        assert!(matches!(one_line("cheapest of 14 × m5", 30), Cow::Borrowed(_)));
+        assert_eq!(one_line("a\u{1b}[2Jb\nc\u{9b}d", 30), "a [2Jb c d");
+        assert_eq!(one_line("ééééé", 3), "ééé…");
+        assert_eq!(one_line("ééé", 3), "ééé");
     }
 }

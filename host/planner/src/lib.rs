@@ -8,6 +8,8 @@
 
 pub mod csr;
 pub mod drain;
+
+mod clipped;
 mod policy;
 pub mod scale_up;
 

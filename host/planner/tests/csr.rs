@@ -120,7 +120,8 @@ fn approved(draft: &Draft) -> bool {
 fn what_is_in_order_may_be_approved() {
     assert!(approved(&serving()));
     assert!(approved(&client()));
-    let fine: [(&str, Draft); 6] = [
+    let fine: [(&str, Draft); 7] = [
+        ("its own address, dressed as IPv6", Draft { names: vec![ip("::ffff:10.0.0.1")], ..serving() }),
         ("no key encipherment", Draft { usages: vec!["server auth", "digital signature"], ..serving() }),
         ("address only", Draft { names: vec![ip("10.0.0.1")], ..serving() }),
         ("name only", Draft { names: vec![dns("n1.internal")], ..serving() }),

@@ -179,6 +179,31 @@ fn a_node_whose_pod_another_pod_repels_stays() {
     assert_eq!((kept["n1"], kept["n2"]), ("InterPodRulesNotSimulated", "InterPodRulesNotSimulated"));
 }
 
+/// Anti-affinity that names other pods, and a budget of another namespace, concern nobody here.
+#[test]
+fn rules_about_others_keep_nothing() {
+    let mut guard = running("guard", "guard", "n1", shape(100, 1));
+    let mut rules = shape(100, 1);
+    let selector =
+        plimsoll_model::LabelSelector { match_labels: [("app", "other")].into_iter().collect(), ..Default::default() };
+    rules.inter_pod.anti_affinity = vec![plimsoll_model::PodAffinityTerm {
+        selector: Some(selector),
+        namespaces: vec![],
+        namespace_selector: None,
+        topology_key: well_known::HOSTNAME.into(),
+    }];
+    guard.shape = Arc::new(rules);
+    let elsewhere = plimsoll_model::DisruptionBudget { namespace: "elsewhere".into(), ..budget("web", "web", 0) };
+    let snapshot = World::default()
+        .nodes([node("n1", "general", "a"), node("n2", "general", "a")])
+        .pods([guard, running("web", "web", "n2", shape(100, 1))])
+        .budgets([elsewhere])
+        .build();
+    let plan = plan(&snapshot, &managed(vec![group("general", 0, 10)]));
+    assert_eq!(drained(&snapshot, &plan), ["n2"]);
+    assert_eq!(kept(&snapshot, &plan)["n1"], "InterPodRulesNotSimulated");
+}
+
 #[test]
 fn nodes_chosen_together_do_not_count_on_each_other() {
     // Each of the two could move to the other or to n3; n3 has room for one of them only.
@@ -195,16 +220,20 @@ fn nodes_chosen_together_do_not_count_on_each_other() {
     assert_eq!(kept(&snapshot, &plan)["n2"], "NoPlaceToMovePods");
 }
 
+/// Even a pod that tolerates everything is not moved there: somebody cordoned the node for a reason.
 #[test]
 fn a_cordoned_node_may_go_but_takes_no_pods() {
     let cordoned = Node { unschedulable: true, ..node("n1", "general", "a") };
-    let snapshot = World::default()
-        .nodes([cordoned, node("n2", "general", "a"), node("n3", "general", "a")])
-        .pods([running("b", "b", "n2", shape(2500, 1)), running("c", "c", "n3", shape(2500, 1))])
-        .build();
-    let plan = plan(&snapshot, &managed(vec![group("general", 0, 10)]));
-    assert_eq!(drained(&snapshot, &plan), ["n1"]);
-    assert_eq!(kept(&snapshot, &plan)["n2"], "NoPlaceToMovePods");
+    let mut tolerant = shape(2500, 1);
+    tolerant.tolerations = vec![plimsoll_model::Toleration { key: None, value: None, effect: None }];
+    let moving = running("moving", "moving", "n2", tolerant);
+    let world = || World::default().nodes([cordoned.clone(), node("n2", "general", "a")]).pods([moving.clone()]);
+    let config = managed(vec![group("general", 0, 10)]);
+    let empty = world().build();
+    assert_eq!(drained(&empty, &plan(&empty, &config)), ["n1"]);
+    let bare = Pod { owner: None, ..running("bare", "bare", "n1", shape(100, 1)) };
+    let staying = world().pods([bare]).build();
+    assert_eq!(kept(&staying, &plan(&staying, &config))["n2"], "NoPlaceToMovePods");
 }
 
 #[test]

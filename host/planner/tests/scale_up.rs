@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use fixture::*;
 use plimsoll_model::{
-    Bytes, HostPort, MilliCpu, NodeGroup, Pod, Protocol, Resources, Scheduling, Snapshot, Taint, TaintEffect,
+    Bytes, HostPort, MilliCpu, NodeGroup, NodeSelector, NodeSelectorTerm, Operator, Pod, Protocol, Requirement,
+    Resources, Scheduling, Snapshot, Taint, TaintEffect,
 };
 use plimsoll_planner::scale_up::{
     Choice, ClusterLimits, ScaleUpConfig, ScaleUpPlan, ScaleUpQuestion, ScaleUpVerdict, plan_scale_up,
@@ -87,7 +88,13 @@ fn what_is_left_is_offered_again() {
 
 #[test]
 fn daemon_sets_take_their_part_of_a_new_node() {
-    let mut daemon = running("agent-n1", "agent", "n1", shape(1000, 1));
+    let mut pinned = shape(1000, 1);
+    let to_its_node = Requirement { key: "metadata.name".into(), operator: Operator::In, values: vec!["n1".into()] };
+    let in_a_zone =
+        Requirement { key: plimsoll_model::well_known::ZONE.into(), operator: Operator::Exists, values: vec![] };
+    let term = NodeSelectorTerm { match_expressions: vec![in_a_zone], match_fields: vec![to_its_node] };
+    pinned.node_affinity = Some(NodeSelector { terms: vec![term] });
+    let mut daemon = running("agent-n1", "agent", "n1", pinned);
     daemon.owner = owner("DaemonSet", "agent");
     let snapshot = World::default()
         .nodes([node("n1", "other", "a")])
@@ -171,6 +178,18 @@ fn silence_and_nonsense_launch_nothing() {
 }
 
 #[test]
+fn an_answer_of_a_million_choices_is_one_choice() {
+    let pods = (0..6).map(|i| pending(&format!("web-{i}"), "web", shape(3000, 1)));
+    let snapshot = World::default().pods(pods).build();
+    let (plan, _) = plan(&snapshot, &config(vec![group("general", 0, 4)]), |_| {
+        Some(ScaleUpVerdict::Launch((0..1_000_000u32).map(|i| choice(i % 3, 1)).collect()))
+    });
+    assert_eq!(plan.launches.len(), 1);
+    assert_eq!((plan.launches[0].count, plan.pending.len()), (4, 2));
+    assert!(plan.clipped.len() < 200);
+}
+
+#[test]
 fn one_pod_to_a_node_where_host_ports_clash() {
     let mut ingress = shape(100, 1);
     ingress.host_ports = vec![HostPort { port: 443, protocol: Protocol::Tcp, ip: None }];
@@ -178,6 +197,24 @@ fn one_pod_to_a_node_where_host_ports_clash() {
     let snapshot = World::default().pods(pods).build();
     let (plan, _) = plan(&snapshot, &config(vec![group("general", 0, 5)]), first);
     assert_eq!((plan.launches[0].count, plan.launches[0].pods.len()), (3, 3));
+}
+
+#[test]
+fn nodes_that_are_not_ready_give_no_room_and_the_system_keeps_its_part() {
+    let not_ready = plimsoll_model::Node { ready: false, ..node("n1", "general", "a") };
+    let leaving = plimsoll_model::Node { deleting: true, ..node("n2", "general", "a") };
+    let mut reserved = group("general", 0, 5);
+    reserved.system_reserved.cpu = MilliCpu(500);
+    for (cpu, launched) in [(3500, 1), (3501, 0)] {
+        let snapshot = World::default()
+            .nodes([not_ready.clone(), leaving.clone()])
+            .pods([pending("web", "web", shape(cpu, 1))])
+            .build();
+        let mut groups = vec![reserved.clone()];
+        groups[0].instance_types[0].name = "other".into();
+        let (plan, _) = plan(&snapshot, &config(groups), first);
+        assert_eq!(plan.launches.len(), launched, "{cpu}m");
+    }
 }
 
 #[test]

@@ -2,16 +2,20 @@
 
 use std::fmt::Write;
 
+use plimsoll_model::one_line;
 use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
-use crate::Failure;
 use crate::module::chain;
 use crate::spec::Limits;
 use crate::state::State;
+use crate::{Failure, v0_1};
 
 /// Guest functions named in a failure.
 const NAMED: usize = 4;
+
+/// Characters of such a name: it is the guest's own.
+const LONGEST_NAME: usize = 120;
 
 /// What wasmtime says when a guest hands over more than it may. The type of this error is private.
 const TOO_MUCH_DATA: &str = "fuel allocated for hostcalls has been exhausted";
@@ -59,7 +63,7 @@ pub fn blame(error: &wasmtime::Error, phase: Phase, state: &State, limits: &Limi
     };
     let mut sentence = with_frames(cause, &frames);
     if let Some(words) = state.journal.last_words() {
-        let _ = write!(sentence, "; its last words: {words}");
+        let _ = write!(sentence, "; its last words: {}", v0_1::reason(words));
     }
     Failure::Trap(sentence)
 }
@@ -85,7 +89,7 @@ fn frames(error: &wasmtime::Error) -> Vec<String> {
 
 fn readable(name: &str) -> String {
     // Without the hash that makes Rust's symbols unique.
-    format!("{:#}", rustc_demangle::demangle(name))
+    one_line(&format!("{:#}", rustc_demangle::demangle(name)), LONGEST_NAME).into_owned()
 }
 
 fn machinery(name: &str) -> bool {

@@ -145,7 +145,7 @@ impl Program {
             guest.call_validate(store, &self.settings).map(Some)
         });
         match validated.result? {
-            Some(Err(sentence)) => Err(Failure::Settings(sentence)),
+            Some(Err(sentence)) => Err(Failure::Settings(v0_1::reason(sentence))),
             _ => Ok(()),
         }
     }

@@ -5,7 +5,9 @@ mod csr;
 mod drain;
 mod scale_up;
 
-use plimsoll_model::Lifecycle;
+use std::borrow::Cow;
+
+use plimsoll_model::{Lifecycle, one_line};
 
 pub use csr::review;
 pub use drain::{order_nodes, order_pods};
@@ -13,6 +15,17 @@ pub use scale_up::choose;
 
 use crate::bindings::plimsoll::policy::types;
 use crate::state::Moment;
+
+/// Characters of a reason that are kept.
+const REASON: usize = 500;
+
+/// A reason as people are shown it.
+pub fn reason(text: String) -> String {
+    match one_line(&text, REASON) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(line) => line,
+    }
+}
 
 fn context(moment: Moment, settings: &str) -> types::Context<'_> {
     types::Context { now_ms: moment.now.0, seed: moment.seed, settings }
@@ -22,5 +35,17 @@ fn lifecycle(lifecycle: Lifecycle) -> types::Lifecycle {
     match lifecycle {
         Lifecycle::OnDemand => types::Lifecycle::OnDemand,
         Lifecycle::Spot => types::Lifecycle::Spot,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reason;
+
+    #[test]
+    fn a_reason_is_one_line_of_bounded_length() {
+        assert_eq!(reason("cheapest".into()), "cheapest");
+        assert_eq!(reason("red \u{1b}[31malert\n".into()), "red  [31malert ");
+        assert_eq!(reason("x".repeat(1 << 20)).chars().count(), 501);
     }
 }

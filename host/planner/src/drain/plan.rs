@@ -1,6 +1,6 @@
 //! The plan: candidates, the policy's order, and every node checked again in that order.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use plimsoll_model::{Millis, Node, NodeGroup, NodeId, Pod, PodId, Price, Snapshot, Timestamp};
@@ -13,6 +13,7 @@ use super::{
     Candidate, Cause, DrainPod, Eviction, KeptNode, KeptReason, NodesQuestion, NodesVerdict, PodsQuestion,
     ScaleDownConfig, warmup_of,
 };
+use crate::clipped::note;
 use crate::scale_up::existing_room;
 use crate::{DrainPolicy, PolicyCall};
 
@@ -233,27 +234,24 @@ impl<'a> Planning<'a> {
         clipped: &mut Vec<String>,
     ) -> Vec<(&'c Candidate, String)> {
         let mut default = (KeptReason::HeldByPolicy, "the policy does not name it".to_owned());
-        let (mut order, mut listed): (Vec<(&Candidate, String)>, Vec<NodeId>) = (Vec::new(), Vec::new());
+        let offered: HashMap<u32, &Candidate> = candidates.iter().map(|c| (c.node.0, c)).collect();
+        let (mut order, mut listed): (Vec<(&Candidate, String)>, HashSet<NodeId>) = (Vec::new(), HashSet::new());
         match verdict {
             None => default = (KeptReason::PolicyFailed, "no policy answered; see decisions".to_owned()),
             Some(NodesVerdict::Hold(reason)) => default.1 = reason,
             Some(NodesVerdict::Order { drain, keep }) => {
                 for choice in keep {
-                    if let Some(candidate) = candidates.iter().find(|candidate| candidate.node.0 == choice.node) {
-                        listed.push(candidate.node);
+                    if let Some(candidate) = offered.get(&choice.node)
+                        && listed.insert(candidate.node)
+                    {
                         kept.insert(candidate.node, (KeptReason::HeldByPolicy, choice.reason));
                     }
                 }
                 for choice in drain {
-                    match candidates.iter().find(|candidate| candidate.node.0 == choice.node) {
-                        None => clipped.push(format!("node {} was not offered", choice.node)),
-                        Some(candidate) if listed.contains(&candidate.node) => {
-                            clipped.push(format!("{} is in the answer twice", candidate.name));
-                        }
-                        Some(candidate) => {
-                            listed.push(candidate.node);
-                            order.push((candidate, choice.reason));
-                        }
+                    match offered.get(&choice.node) {
+                        None => note(clipped, || format!("node {} was not offered", choice.node)),
+                        Some(candidate) if listed.insert(candidate.node) => order.push((candidate, choice.reason)),
+                        Some(candidate) => note(clipped, || format!("{} is in the answer twice", candidate.name)),
                     }
                 }
             }
@@ -315,7 +313,9 @@ impl<'a> Planning<'a> {
         plan.calls.extend(asked.calls);
         let mut clipped = Vec::new();
         let evictions = timetable(self.config, &question.pods, &asked.verdict?, &mut clipped);
-        plan.clipped.extend(clipped.into_iter().map(|sentence| format!("{}: {sentence}", candidate.name)));
+        for sentence in clipped {
+            note(&mut plan.clipped, || format!("{}: {sentence}", candidate.name));
+        }
         Some(evictions)
     }
 }

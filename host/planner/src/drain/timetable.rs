@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use plimsoll_model::{Millis, PodId};
 
 use super::{DrainPod, PodTurn, ScaleDownConfig};
+use crate::clipped::note;
 
 /// One eviction.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,8 +40,8 @@ pub(super) fn timetable(
     for turn in turns {
         match pods.iter().find(|pod| pod.pod.0 == turn.pod) {
             Some(pod) if seen.insert(pod.pod) => order.push((pod, Some(turn))),
-            Some(pod) => clipped.push(format!("{}/{} was named twice", pod.namespace, pod.name)),
-            None => clipped.push(format!("pod {} is not on this node", turn.pod)),
+            Some(pod) => note(clipped, || format!("{}/{} was named twice", pod.namespace, pod.name)),
+            None => note(clipped, || format!("pod {} is not on this node", turn.pod)),
         }
     }
     let missing: Vec<&DrainPod> = pods.iter().filter(|pod| !seen.contains(&pod.pod)).collect();

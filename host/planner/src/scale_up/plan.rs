@@ -12,6 +12,7 @@ use super::{
     Choice, LaunchOption, PendingPod, PendingReason, Placement, Remaining, ScaleUpConfig, ScaleUpQuestion,
     ScaleUpVerdict, ShapeDemand,
 };
+use crate::clipped::note;
 use crate::{PolicyCall, ScaleUpPolicy};
 
 /// Rounds after which whatever is left stays pending: every round launches at least one node.
@@ -122,7 +123,7 @@ pub fn plan_scale_up(
             }
             Some(ScaleUpVerdict::Launch(choices)) => {
                 let before = plan.launches.len();
-                for choice in choices {
+                for choice in merged(choices, &mut plan.clipped) {
                     planning.apply(&offer, choice, &mut plan);
                 }
                 if plan.launches.len() == before {
@@ -136,6 +137,25 @@ pub fn plan_scale_up(
     planning.explain(held, &mut plan.pending);
     plan.pending.sort_by_key(|pending| pending.pod);
     plan
+}
+
+/// Each option once, in the order of first mention: what is named again adds to it.
+fn merged(choices: Vec<Choice>, clipped: &mut Vec<String>) -> Vec<Choice> {
+    let mut places: HashMap<u32, usize> = HashMap::new();
+    let mut merged: Vec<Choice> = Vec::new();
+    for choice in choices {
+        match places.get(&choice.option) {
+            Some(&at) => {
+                note(clipped, || format!("option {} is named twice; its counts are added", choice.option));
+                merged[at].count = merged[at].count.saturating_add(choice.count);
+            }
+            None => {
+                places.insert(choice.option, merged.len());
+                merged.push(choice);
+            }
+        }
+    }
+    merged
 }
 
 impl<'a> Planning<'a> {
@@ -239,7 +259,7 @@ impl<'a> Planning<'a> {
     /// Checks one choice against the limits, places the pods that it would place, and records it.
     fn apply(&mut self, offer: &Offer, choice: Choice, plan: &mut ScaleUpPlan) {
         let Some(&at) = usize::try_from(choice.option).ok().and_then(|option| offer.templates.get(option)) else {
-            plan.clipped.push(format!("option {} was not offered", choice.option));
+            note(&mut plan.clipped, || format!("option {} was not offered", choice.option));
             return;
         };
         let template = &self.templates[at];
@@ -247,7 +267,7 @@ impl<'a> Planning<'a> {
         let allowed = self.group_room(template).min(self.cluster_room(template));
         let count = choice.count.min(allowed);
         if count < choice.count {
-            plan.clipped.push(format!("{kind}: {} nodes asked for, the limits allow {allowed}", choice.count));
+            note(&mut plan.clipped, || format!("{kind}: {} nodes asked for, the limits allow {allowed}", choice.count));
         }
         let suits = |demand: &Demand| why_not_statically(&demand.shape, None, &template.node).is_empty();
         let suitable: Vec<usize> = offer
@@ -262,7 +282,9 @@ impl<'a> Planning<'a> {
             .collect();
         let packing = pack(&template.node, &wanted, count);
         if packing.nodes < count {
-            plan.clipped.push(format!("{kind}: {count} nodes asked for, {} have pods to place", packing.nodes));
+            note(&mut plan.clipped, || {
+                format!("{kind}: {count} nodes asked for, {} have pods to place", packing.nodes)
+            });
         }
         if packing.nodes == 0 {
             return;

@@ -71,9 +71,9 @@ fn machine(facts: &MachineFacts) -> wit::Machine<'_> {
 fn verdict(verdict: wit::Verdict) -> Option<CsrVerdict> {
     match verdict {
         wit::Verdict::Pass => None,
-        wit::Verdict::Approve(reason) => Some(CsrVerdict::Approve(reason)),
-        wit::Verdict::Deny(reason) => Some(CsrVerdict::Deny(reason)),
-        wit::Verdict::Leave(reason) => Some(CsrVerdict::Leave(reason)),
+        wit::Verdict::Approve(reason) => Some(CsrVerdict::Approve(super::reason(reason))),
+        wit::Verdict::Deny(reason) => Some(CsrVerdict::Deny(super::reason(reason))),
+        wit::Verdict::Leave(reason) => Some(CsrVerdict::Leave(super::reason(reason))),
     }
 }
 

@@ -83,11 +83,14 @@ fn drain_pod(pod: &DrainPod) -> wit::DrainPod<'_> {
 
 fn nodes_verdict(verdict: wit::NodesVerdict) -> Option<NodesVerdict> {
     let choices = |choices: Vec<wit::NodeChoice>| {
-        choices.into_iter().map(|choice| NodeChoice { node: choice.node, reason: choice.reason }).collect()
+        choices
+            .into_iter()
+            .map(|choice| NodeChoice { node: choice.node, reason: super::reason(choice.reason) })
+            .collect()
     };
     match verdict {
         wit::NodesVerdict::Pass => None,
-        wit::NodesVerdict::Hold(reason) => Some(NodesVerdict::Hold(reason)),
+        wit::NodesVerdict::Hold(reason) => Some(NodesVerdict::Hold(super::reason(reason))),
         wit::NodesVerdict::Order(order) => {
             Some(NodesVerdict::Order { drain: choices(order.drain), keep: choices(order.keep) })
         }
@@ -95,7 +98,11 @@ fn nodes_verdict(verdict: wit::NodesVerdict) -> Option<NodesVerdict> {
 }
 
 fn pods_verdict(verdict: wit::PodsVerdict) -> Option<Vec<PodTurn>> {
-    let turn = |turn: wit::PodTurn| PodTurn { pod: turn.pod, wait: turn.wait_ms.map(Millis), reason: turn.reason };
+    let turn = |turn: wit::PodTurn| PodTurn {
+        pod: turn.pod,
+        wait: turn.wait_ms.map(Millis),
+        reason: super::reason(turn.reason),
+    };
     match verdict {
         wit::PodsVerdict::Pass => None,
         wit::PodsVerdict::Order(turns) => Some(turns.into_iter().map(turn).collect()),

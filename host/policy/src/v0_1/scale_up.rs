@@ -79,13 +79,13 @@ fn limits(remaining: Remaining) -> wit::Limits {
 fn verdict(verdict: wit::Verdict) -> Option<ScaleUpVerdict> {
     match verdict {
         wit::Verdict::Pass => None,
-        wit::Verdict::Hold(reason) => Some(ScaleUpVerdict::Hold(reason)),
+        wit::Verdict::Hold(reason) => Some(ScaleUpVerdict::Hold(super::reason(reason))),
         wit::Verdict::Launch(launches) => Some(ScaleUpVerdict::Launch(launches.into_iter().map(choice).collect())),
     }
 }
 
 fn choice(launch: wit::Launch) -> Choice {
-    Choice { option: launch.option_id, count: launch.count, reason: launch.reason }
+    Choice { option: launch.option_id, count: launch.count, reason: super::reason(launch.reason) }
 }
 
 #[cfg(test)]
