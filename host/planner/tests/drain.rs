@@ -6,6 +6,7 @@ mod fixture;
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use fixture::*;
@@ -300,6 +301,31 @@ fn candidates_carry_what_a_policy_weighs() {
     // Both single pods fit on the other node, so the first in order goes and the other stays.
     assert!(n2.is_none());
     assert_eq!(drained(&snapshot, &plan), ["n1"]);
+}
+
+#[test]
+fn pods_carry_what_a_policy_weighs() {
+    let mut web = running("web-1", "web", "n2", shape(100, 1));
+    web.volumes.local = true;
+    let snapshot = World::default()
+        .nodes([node("n1", "general", "a"), node("n2", "general", "a")])
+        .pods([web, running("web-2", "web", "n1", shape(100, 1)), running("solo", "solo", "n2", shape(100, 1))])
+        .budgets([budget("web", "web", 2)])
+        .build();
+    let seen: Rc<RefCell<Vec<PodsQuestion>>> = Rc::default();
+    let keep = seen.clone();
+    let pods = move |question: &PodsQuestion| {
+        keep.borrow_mut().push(question.clone());
+        in_order(question)
+    };
+    plan_with(&snapshot, &managed(vec![group("general", 0, 10)]), &all, &pods);
+    let seen = seen.borrow();
+    let pod = |name: &str| seen.iter().flat_map(|q| &q.pods).find(|pod| &*pod.name == name).unwrap();
+    // The first node in order goes; the other has to take its pods.
+    assert_eq!(seen.len(), 1);
+    let facts = pod("web-2");
+    assert_eq!((facts.replicas, facts.single_replica, facts.disruptions_allowed), (Some(2), false, Some(2)));
+    assert_eq!((facts.volumes.local, facts.volumes.claims), (false, false));
 }
 
 #[test]

@@ -71,6 +71,16 @@ fn existing_room_comes_first_and_the_rest_gets_nodes() {
 }
 
 #[test]
+fn pods_of_two_namespaces_are_two_demands() {
+    let mut theirs = pending("web-2", "web", shape(500, 1));
+    theirs.namespace = "theirs".into();
+    let snapshot = World::default().pods([pending("web-1", "web", shape(500, 1)), theirs]).build();
+    let (_, questions) = plan(&snapshot, &config(vec![group("general", 0, 5)]), first);
+    let namespaces: Vec<&str> = questions[0].shapes.iter().map(|demand| demand.namespace.as_str()).collect();
+    assert_eq!(namespaces, ["shop", "theirs"]);
+}
+
+#[test]
 fn what_is_left_is_offered_again() {
     let pods = [pending("small", "web", shape(500, 1)), pending("big", "db", shape(500, 100))];
     let snapshot = World::default().pods(pods).build();

@@ -94,12 +94,14 @@ fn scale_up_request(question: &ScaleUpQuestion) -> scale_up::Request {
         id,
         pods: shape.pods,
         example: shape.example.0,
+        namespace: shape.namespace.to_string(),
         milli_cpu: shape.cpu.0,
         memory_bytes: shape.memory.0,
         gpus: shape.gpus,
         priority: shape.priority,
         lifecycle: shape.lifecycle.map(lifecycle),
         waiting_ms: shape.waiting.map(|waiting| waiting.0),
+        deadline_ms: None,
         headroom: false,
     });
     let options = (0..).zip(&question.options).map(|(id, option)| scale_up::LaunchOption {
@@ -123,6 +125,7 @@ fn scale_up_request(question: &ScaleUpQuestion) -> scale_up::Request {
         node_gpus: option.node_gpus,
         zone_nodes: option.zone_nodes,
         free_ips: option.free_ips,
+        preference: None,
     });
     scale_up::Request {
         context: context(question.now, question.seed),
@@ -175,6 +178,7 @@ fn candidate(candidate: &Candidate) -> drain::Candidate {
         memory_permille: candidate.memory_permille,
         savings: candidate.savings.map(|savings| savings.0),
         age_ms: candidate.age.map(|age| age.0),
+        deadline_ms: None,
     }
 }
 

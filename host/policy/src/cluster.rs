@@ -4,6 +4,7 @@ use plimsoll_model::{LabelSet, Node, NodeId, Pod, Resources, Snapshot, Text};
 
 use crate::bindings::plimsoll::policy::cluster;
 use crate::state::State;
+use crate::v0_1;
 
 impl cluster::Host for State {
     fn nodes(&mut self) -> wasmtime::Result<Vec<u32>> {
@@ -53,6 +54,8 @@ fn node_record(snapshot: &Snapshot, id: NodeId, node: &Node) -> cluster::Node {
         name: owned(&node.name),
         group: node.group_label().map(owned),
         zone: node.zone().map(owned),
+        instance_type: node.instance_type().map(owned),
+        lifecycle: node.lifecycle().map(v0_1::lifecycle),
         ready: node.ready,
         unschedulable: node.unschedulable,
         allocatable: resources(&node.allocatable),
@@ -113,7 +116,12 @@ mod tests {
     fn state() -> State {
         let mut builder = ClusterBuilder::default();
         for name in ["b", "a"] {
-            let labels = [("topology.kubernetes.io/zone", name), ("karpenter.sh/nodepool", "workers")];
+            let labels = [
+                ("topology.kubernetes.io/zone", name),
+                ("karpenter.sh/nodepool", "workers"),
+                ("karpenter.sh/capacity-type", "spot"),
+                ("node.kubernetes.io/instance-type", "m5.xlarge"),
+            ];
             builder
                 .add_node(Node {
                     name: name.into(),
@@ -173,6 +181,8 @@ mod tests {
             (node.name.as_str(), node.group.as_deref(), node.zone.as_deref()),
             ("b", Some("workers"), Some("b"))
         );
+        assert_eq!(node.instance_type.as_deref(), Some("m5.xlarge"));
+        assert_eq!(format!("{:?}", node.lifecycle), "Some(Lifecycle::Spot)");
         assert!(node.ready && !node.unschedulable);
         assert_eq!(
             (node.allocatable.milli_cpu, node.allocatable.memory_bytes, node.allocatable.gpus),
@@ -184,7 +194,15 @@ mod tests {
         assert_eq!(state.node_label(0, "topology.kubernetes.io/zone".into()).unwrap().as_deref(), Some("a"));
         assert_eq!(state.node_annotation(0, "note".into()).unwrap().as_deref(), Some("a"));
         let keys: Vec<String> = state.node_labels(0).unwrap().into_iter().map(|entry| entry.key).collect();
-        assert_eq!(keys, ["karpenter.sh/nodepool", "topology.kubernetes.io/zone"]);
+        assert_eq!(
+            keys,
+            [
+                "karpenter.sh/capacity-type",
+                "karpenter.sh/nodepool",
+                "node.kubernetes.io/instance-type",
+                "topology.kubernetes.io/zone"
+            ]
+        );
     }
 
     #[test]

@@ -31,7 +31,8 @@ fn context(moment: Moment, settings: &str) -> types::Context<'_> {
     types::Context { now_ms: moment.now.0, seed: moment.seed, settings }
 }
 
-fn lifecycle(lifecycle: Lifecycle) -> types::Lifecycle {
+/// A lifecycle in the contract's terms.
+pub fn lifecycle(lifecycle: Lifecycle) -> types::Lifecycle {
     match lifecycle {
         Lifecycle::OnDemand => types::Lifecycle::OnDemand,
         Lifecycle::Spot => types::Lifecycle::Spot,

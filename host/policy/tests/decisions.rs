@@ -63,7 +63,7 @@ fn a_drain_policy_answers_both_questions() {
             (i32.store8 (i32.const 16) (i32.const 2))
             (i32.store (i32.const 20) (i32.const 128)) (i32.store (i32.const 24) (i32.const 1))
             (i32.store (i32.const 28) (i32.const 160)) (i32.store (i32.const 32) (i32.const 1))
-            (i32.store (i32.const 128) (i32.load (i32.add (local.get $candidates) (i32.const 120))))
+            (i32.store (i32.const 128) (i32.load (i32.add (local.get $candidates) (i32.const 136))))
             (i32.store (i32.const 132) (i32.const 64)) (i32.store (i32.const 136) (i32.const 5))
             (i32.store (i32.const 160) (i32.load (local.get $candidates)))
             (i32.store (i32.const 164) (i32.const 69)) (i32.store (i32.const 168) (i32.const 4))

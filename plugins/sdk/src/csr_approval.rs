@@ -38,6 +38,7 @@ impl Default for Request {
             node_name: String::new(),
             requester: Requester::Bootstrap,
             username: String::new(),
+            groups: Vec::new(),
             dns_names: Vec::new(),
             ip_addresses: Vec::new(),
             expiration_seconds: None,

@@ -71,6 +71,7 @@ impl Default for Candidate {
             memory_permille: 0,
             savings: None,
             age_ms: None,
+            deadline_ms: None,
         }
     }
 }
@@ -86,6 +87,10 @@ impl Default for DrainPod {
             critical: false,
             daemon_set: false,
             single_replica: false,
+            replicas: None,
+            disruptions_allowed: None,
+            volume_claims: false,
+            local_storage: false,
             grace_ms: 30_000,
             warmup_ms: None,
         }

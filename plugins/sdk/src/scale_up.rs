@@ -79,6 +79,7 @@ impl Default for LaunchOption {
             node_gpus: 0,
             zone_nodes: 0,
             free_ips: None,
+            preference: None,
         }
     }
 }
@@ -90,12 +91,14 @@ impl Default for PodShape {
             id: 0,
             pods: 1,
             example: 0,
+            namespace: String::new(),
             milli_cpu: 0,
             memory_bytes: 0,
             gpus: 0,
             priority: 0,
             lifecycle: None,
             waiting_ms: None,
+            deadline_ms: None,
             headroom: false,
         }
     }

@@ -79,6 +79,7 @@ fn question(snapshot: &Snapshot, request: &SigningRequest, now: Timestamp) -> Re
         node_name: name.to_owned(),
         requester: requester(request, name),
         username: request.username.clone(),
+        groups: request.groups.clone(),
         dns_names: decoded.dns_names.clone(),
         ip_addresses: decoded.ip_addresses.iter().map(ToString::to_string).collect(),
         expiration_seconds: request.expiration_seconds,

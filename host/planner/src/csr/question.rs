@@ -19,6 +19,8 @@ pub struct CsrQuestion {
     pub requester: Requester,
     /// The requester's user name.
     pub username: Text,
+    /// The requester's groups.
+    pub groups: Vec<Text>,
     /// DNS names asked for.
     pub dns_names: Vec<String>,
     /// Addresses asked for.

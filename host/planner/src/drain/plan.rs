@@ -338,6 +338,9 @@ fn drain_pod(snapshot: &Snapshot, id: PodId) -> DrainPod {
         critical: pod.critical(),
         daemon_set: pod.daemon_set(),
         single_replica: single_replica(snapshot, pod),
+        replicas: pod.owner.as_ref().map(|owner| snapshot.replicas_of(owner)),
+        disruptions_allowed: snapshot.budgets_of(pod).map(|(_, budget)| budget.disruptions_allowed).min(),
+        volumes: pod.volumes,
         grace: pod.grace,
         warmup: warmup_of(pod),
     }

@@ -1,6 +1,6 @@
 //! What a drain policy is asked, and what it may answer.
 
-use plimsoll_model::{Lifecycle, Millis, NodeId, PodId, Price, Text, Timestamp};
+use plimsoll_model::{Lifecycle, Millis, NodeId, PodId, Price, Text, Timestamp, Volumes};
 
 /// Why a node may go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -116,6 +116,12 @@ pub struct DrainPod {
     pub daemon_set: bool,
     /// The only replica of its owner.
     pub single_replica: bool,
+    /// Pods of its owner, itself included.
+    pub replicas: Option<u32>,
+    /// Evictions that its disruption budget allows now.
+    pub disruptions_allowed: Option<u32>,
+    /// What it keeps on the node or in persistent volumes.
+    pub volumes: Volumes,
     /// How long it may take to stop.
     pub grace: Millis,
     /// The warm-up that it asks for.

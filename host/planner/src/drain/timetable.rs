@@ -86,6 +86,9 @@ mod tests {
             critical: false,
             daemon_set: false,
             single_replica: false,
+            replicas: None,
+            disruptions_allowed: None,
+            volumes: plimsoll_model::Volumes::default(),
             grace: Millis(30_000),
             warmup: warmup.map(Millis::from_secs),
         }

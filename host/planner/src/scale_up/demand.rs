@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use plimsoll_model::{Lifecycle, NodeId, Phase, Pod, PodId, PodShape, Scheduling, Snapshot, Timestamp, well_known};
+use plimsoll_model::{
+    Lifecycle, NodeId, Phase, Pod, PodId, PodShape, Scheduling, Snapshot, Text, Timestamp, well_known,
+};
 use plimsoll_scheduler::{InterPodIndex, NodeState, fits};
 
 use super::{PendingPod, PendingReason, ShapeDemand};
 
-/// Pending pods of one shape, oldest name first.
+/// Pending pods of one shape and namespace, the first of names first: whose pods they are is for a policy to weigh.
 pub(super) struct Demand {
     pub shape: Arc<PodShape>,
     /// Pods without a place, the next to be placed last.
@@ -26,7 +28,7 @@ pub(crate) struct ExistingRoom {
 /// Sorts the pending pods into those that want a node and those that do not.
 pub(super) fn demands(snapshot: &Snapshot, pending: &mut Vec<PendingPod>) -> Vec<Demand> {
     let inter_pod = InterPodIndex::of(snapshot);
-    let mut by_shape: HashMap<&PodShape, usize> = HashMap::new();
+    let mut by_shape: HashMap<(&Text, &PodShape), usize> = HashMap::new();
     let mut demands: Vec<Demand> = Vec::new();
     for (id, pod) in snapshot.pods() {
         if pod.phase != Phase::Pending || pod.node.is_some() || pod.deletion.is_some() {
@@ -36,7 +38,7 @@ pub(super) fn demands(snapshot: &Snapshot, pending: &mut Vec<PendingPod>) -> Vec
             pending.push(PendingPod { pod: id, reason, detail });
             continue;
         }
-        let at = *by_shape.entry(&pod.shape).or_insert_with(|| {
+        let at = *by_shape.entry((&pod.namespace, &pod.shape)).or_insert_with(|| {
             demands.push(Demand { shape: pod.shape.clone(), pods: Vec::new() });
             demands.len() - 1
         });
@@ -112,6 +114,7 @@ impl Demand {
         Some(ShapeDemand {
             pods: self.count(),
             example: *self.pods.last()?,
+            namespace: snapshot.pod(*self.pods.last()?).namespace.clone(),
             cpu: requests.cpu,
             memory: requests.memory,
             gpus: u32::try_from(requests.gpus()).unwrap_or(u32::MAX),

@@ -26,6 +26,8 @@ pub struct ShapeDemand {
     pub pods: u32,
     /// One of them.
     pub example: PodId,
+    /// The namespace they live in.
+    pub namespace: Text,
     /// What one of them requests.
     pub cpu: MilliCpu,
     /// What one of them requests.

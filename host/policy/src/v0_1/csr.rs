@@ -1,5 +1,6 @@
 //! Approval of kubelet certificates.
 
+use plimsoll_model::Text;
 use plimsoll_planner::csr::{CsrQuestion, CsrVerdict, KubeletSigner, MachineFacts, Requester};
 use wasmtime::AsContextMut;
 
@@ -9,6 +10,7 @@ use crate::state::Moment;
 
 /// Lists of a request, as slices that the bindings can borrow.
 struct Lists<'a> {
+    groups: Vec<&'a str>,
     dns_names: Vec<&'a str>,
     ip_addresses: Vec<&'a str>,
     problems: Vec<&'a str>,
@@ -22,6 +24,7 @@ pub fn review(
     settings: &str,
 ) -> wasmtime::Result<Option<CsrVerdict>> {
     let lists = Lists {
+        groups: question.groups.iter().map(Text::as_str).collect(),
         dns_names: slices(&question.dns_names),
         ip_addresses: slices(&question.ip_addresses),
         problems: slices(&question.problems),
@@ -44,6 +47,7 @@ fn request<'a>(question: &'a CsrQuestion, lists: &'a Lists<'a>, settings: &'a st
             Requester::Other => wit::Requester::Other,
         },
         username: &question.username,
+        groups: &lists.groups,
         dns_names: &lists.dns_names,
         ip_addresses: &lists.ip_addresses,
         expiration_seconds: question.expiration_seconds,
@@ -93,6 +97,7 @@ mod tests {
             node_name: "b".into(),
             requester: Requester::Bootstrap,
             username: "c".into(),
+            groups: vec!["i".into()],
             dns_names: vec!["d".into()],
             ip_addresses: vec!["e".into()],
             expiration_seconds: Some(3),
@@ -113,6 +118,7 @@ mod tests {
     fn every_field_has_its_place() {
         let question = question();
         let lists = Lists {
+            groups: question.groups.iter().map(Text::as_str).collect(),
             dns_names: slices(&question.dns_names),
             ip_addresses: slices(&question.ip_addresses),
             problems: slices(&question.problems),
@@ -124,6 +130,7 @@ mod tests {
             node_name: "b",
             requester: wit::Requester::Bootstrap,
             username: "c",
+            groups: &["i"],
             dns_names: &["d"],
             ip_addresses: &["e"],
             expiration_seconds: Some(3),

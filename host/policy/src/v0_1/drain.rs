@@ -64,6 +64,8 @@ fn candidate(candidate: &Candidate) -> wit::Candidate<'_> {
         memory_permille: candidate.memory_permille,
         savings: candidate.savings.map(|savings| savings.0),
         age_ms: candidate.age.map(|age| age.0),
+        // The planner does not answer interruptions yet.
+        deadline_ms: None,
     }
 }
 
@@ -76,6 +78,10 @@ fn drain_pod(pod: &DrainPod) -> wit::DrainPod<'_> {
         critical: pod.critical,
         daemon_set: pod.daemon_set,
         single_replica: pod.single_replica,
+        replicas: pod.replicas,
+        disruptions_allowed: pod.disruptions_allowed,
+        volume_claims: pod.volumes.claims,
+        local_storage: pod.volumes.local,
         grace_ms: pod.grace.0,
         warmup_ms: pod.warmup.map(|warmup| warmup.0),
     }
@@ -111,7 +117,7 @@ fn pods_verdict(verdict: wit::PodsVerdict) -> Option<Vec<PodTurn>> {
 
 #[cfg(test)]
 mod tests {
-    use plimsoll_model::{Lifecycle, NodeId, PodId, Price};
+    use plimsoll_model::{Lifecycle, NodeId, PodId, Price, Volumes};
 
     use super::*;
     use crate::bindings::plimsoll::policy::types;
@@ -151,13 +157,14 @@ mod tests {
             memory_permille: 8,
             savings: Some(9),
             age_ms: Some(10),
+            deadline_ms: None,
         };
         assert_eq!(format!("{:?}", candidate(&known)), format!("{expected:?}"));
     }
 
     #[test]
     fn every_field_of_a_pod_has_its_place() {
-        for flag in 0..3 {
+        for flag in 0..5 {
             let pod = DrainPod {
                 pod: PodId(1),
                 namespace: "a".into(),
@@ -166,6 +173,9 @@ mod tests {
                 critical: flag == 0,
                 daemon_set: flag == 1,
                 single_replica: flag == 2,
+                replicas: Some(5),
+                disruptions_allowed: Some(6),
+                volumes: Volumes { claims: flag == 3, local: flag == 4 },
                 grace: Millis(3),
                 warmup: Some(Millis(4)),
             };
@@ -177,6 +187,10 @@ mod tests {
                 critical: flag == 0,
                 daemon_set: flag == 1,
                 single_replica: flag == 2,
+                replicas: Some(5),
+                disruptions_allowed: Some(6),
+                volume_claims: flag == 3,
+                local_storage: flag == 4,
                 grace_ms: 3,
                 warmup_ms: Some(4),
             };

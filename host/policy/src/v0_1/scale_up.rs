@@ -35,18 +35,20 @@ pub fn choose(
     guest.call_choose(store, request).map(verdict)
 }
 
-fn shape(id: u32, demand: &ShapeDemand) -> wit::PodShape {
+fn shape(id: u32, demand: &ShapeDemand) -> wit::PodShape<'_> {
     wit::PodShape {
         id,
         pods: demand.pods,
         example: demand.example.0,
+        namespace: &demand.namespace,
         milli_cpu: demand.cpu.0,
         memory_bytes: demand.memory.0,
         gpus: demand.gpus,
         priority: demand.priority,
         lifecycle: demand.lifecycle.map(lifecycle),
         waiting_ms: demand.waiting.map(|waiting| waiting.0),
-        // The planner has no spare room to ask for yet.
+        // The planner neither answers interruptions nor asks for spare room yet.
+        deadline_ms: None,
         headroom: false,
     }
 }
@@ -69,6 +71,8 @@ fn launch_option<'a>(id: u32, option: &'a LaunchOption, places: &'a [wit::Placem
         node_gpus: option.node_gpus,
         zone_nodes: option.zone_nodes,
         free_ips: option.free_ips,
+        // Nor does it weigh what pods merely prefer.
+        preference: None,
     }
 }
 
@@ -101,6 +105,7 @@ mod tests {
         let demand = ShapeDemand {
             pods: 1,
             example: PodId(2),
+            namespace: "a".into(),
             cpu: MilliCpu(3),
             memory: Bytes(4),
             gpus: 5,
@@ -112,12 +117,14 @@ mod tests {
             id: 9,
             pods: 1,
             example: 2,
+            namespace: "a",
             milli_cpu: 3,
             memory_bytes: 4,
             gpus: 5,
             priority: -6,
             lifecycle: Some(types::Lifecycle::Spot),
             waiting_ms: Some(7),
+            deadline_ms: None,
             headroom: false,
         };
         assert_eq!(format!("{:?}", shape(9, &demand)), format!("{expected:?}"));
@@ -160,6 +167,7 @@ mod tests {
             node_gpus: 10,
             zone_nodes: 11,
             free_ips: Some(12),
+            preference: None,
         };
         assert_eq!(format!("{:?}", launch_option(13, &option, &places)), format!("{expected:?}"));
         let remaining = Remaining { nodes: 1, cpu: MilliCpu(2), memory: Bytes(3) };

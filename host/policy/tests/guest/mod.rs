@@ -164,6 +164,7 @@ pub fn question(options: u32) -> ScaleUpQuestion {
         shapes: vec![ShapeDemand {
             pods: 7,
             example: PodId(0),
+            namespace: "shop".into(),
             cpu: MilliCpu(500),
             memory: Bytes(1 << 30),
             gpus: 0,
@@ -234,6 +235,9 @@ pub fn pods_question() -> PodsQuestion {
         critical: false,
         daemon_set: false,
         single_replica: false,
+        replicas: Some(3),
+        disruptions_allowed: None,
+        volumes: Default::default(),
         grace: Millis(30_000),
         warmup: None,
     };
@@ -257,6 +261,7 @@ pub fn csr_question() -> CsrQuestion {
         node_name: "node-7".into(),
         requester: Requester::SameNode,
         username: "system:node:node-7".into(),
+        groups: vec!["system:nodes".into()],
         dns_names: vec!["node-7.local".into()],
         ip_addresses: vec!["10.0.0.7".into()],
         expiration_seconds: None,
