@@ -43,9 +43,14 @@ fn all(root: &Path, std: &WasmStd) -> Result<Vec<Check>> {
     documentation.step = documentation.step.env("RUSTDOCFLAGS", "-D warnings");
     checks.push(documentation);
     // On its own a crate cannot lean on what another one switches on.
-    for dir in crates_in(&[root.join("host"), root.join("plugins")])? {
+    let mut alone = crates_in(&[root.join("host"), root.join("plugins")])?;
+    alone.push(root.join("tests"));
+    for dir in alone {
         let package = package_name(&dir)?;
-        checks.push(cargo(&format!("{package} on its own"), &format!("check --locked --package {package}")));
+        checks.push(cargo(
+            &format!("{package} on its own"),
+            &format!("check --locked --all-targets --package {package}"),
+        ));
     }
     for dir in crates_in(&[root.join("examples/policies")])? {
         let name = package_name(&dir)?;
