@@ -180,6 +180,31 @@ fn a_node_whose_pod_another_pod_repels_stays() {
     assert_eq!((kept["n1"], kept["n2"]), ("InterPodRulesNotSimulated", "InterPodRulesNotSimulated"));
 }
 
+#[test]
+fn anti_affinity_reaches_the_namespaces_that_it_names() {
+    let concerned = |namespaces: &[&str], everywhere: bool| {
+        let mut guard = Pod { namespace: "elsewhere".into(), ..running("guard", "guard", "n1", shape(100, 1)) };
+        let mut rules = shape(100, 1);
+        rules.inter_pod.anti_affinity = vec![plimsoll_model::PodAffinityTerm {
+            selector: Some(plimsoll_model::LabelSelector::default()),
+            namespaces: namespaces.iter().map(|name| (*name).into()).collect(),
+            namespace_selector: everywhere.then(plimsoll_model::LabelSelector::default),
+            topology_key: well_known::HOSTNAME.into(),
+        }];
+        guard.shape = Arc::new(rules);
+        let snapshot = World::default()
+            .nodes([node("n1", "general", "a"), node("n2", "general", "a")])
+            .pods([guard, running("web", "web", "n2", shape(100, 1))])
+            .build();
+        let plan = plan(&snapshot, &managed(vec![group("general", 0, 10)]));
+        kept(&snapshot, &plan).get("n2") == Some(&"InterPodRulesNotSimulated")
+    };
+    assert!(!concerned(&[], false), "its own namespace only");
+    assert!(!concerned(&["third"], false));
+    assert!(concerned(&["third", "shop"], false));
+    assert!(concerned(&[], true));
+}
+
 /// Anti-affinity that names other pods, and a budget of another namespace, concern nobody here.
 #[test]
 fn rules_about_others_keep_nothing() {
