@@ -15,7 +15,7 @@ const DEFAULTS: [(Point, &str); 3] = [
 
 /// The built-in module of this name.
 pub fn builtin(name: &str) -> Option<ModuleSource> {
-    let found = plimsoll_builtin::POLICIES.iter().find(|policy| policy.name == name)?;
+    let found = plimsoll_builtin::find(name)?;
     Some(ModuleSource::Builtin { name: found.name, wasm: found.wasm })
 }
 

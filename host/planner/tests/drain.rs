@@ -157,23 +157,27 @@ fn daemon_mirror_and_finished_pods_do_not_count() {
     assert_eq!(kinds(|pod| pod.phase = plimsoll_model::Phase::Succeeded), "drained");
 }
 
-#[test]
-fn a_node_whose_pod_another_pod_repels_stays() {
-    let mut guarded = running("guard", "guard", "n1", shape(100, 1));
-    let mut rules = shape(100, 1);
-    rules.inter_pod.anti_affinity = vec![plimsoll_model::PodAffinityTerm {
+/// A pod `guard` on n1 that required anti-affinity keeps away from the pods of these labels.
+fn guard(away_from: &[(&str, &str)], namespaces: &[&str], everywhere: bool) -> Pod {
+    let term = plimsoll_model::PodAffinityTerm {
         selector: Some(plimsoll_model::LabelSelector {
-            match_labels: [("app", "web")].into_iter().collect(),
+            match_labels: away_from.iter().copied().collect(),
             ..Default::default()
         }),
-        namespaces: vec![],
-        namespace_selector: None,
+        namespaces: namespaces.iter().map(|name| (*name).into()).collect(),
+        namespace_selector: everywhere.then(plimsoll_model::LabelSelector::default),
         topology_key: well_known::HOSTNAME.into(),
-    }];
-    guarded.shape = Arc::new(rules);
+    };
+    let mut rules = shape(100, 1);
+    rules.inter_pod.anti_affinity = vec![term];
+    running("guard", "guard", "n1", rules)
+}
+
+#[test]
+fn a_node_whose_pod_another_pod_repels_stays() {
     let snapshot = World::default()
         .nodes([node("n1", "general", "a"), node("n2", "general", "a")])
-        .pods([guarded, running("web", "web", "n2", shape(100, 1))])
+        .pods([guard(&[("app", "web")], &[], false), running("web", "web", "n2", shape(100, 1))])
         .build();
     let plan = plan(&snapshot, &managed(vec![group("general", 0, 10)]));
     let kept = kept(&snapshot, &plan);
@@ -183,15 +187,7 @@ fn a_node_whose_pod_another_pod_repels_stays() {
 #[test]
 fn anti_affinity_reaches_the_namespaces_that_it_names() {
     let concerned = |namespaces: &[&str], everywhere: bool| {
-        let mut guard = Pod { namespace: "elsewhere".into(), ..running("guard", "guard", "n1", shape(100, 1)) };
-        let mut rules = shape(100, 1);
-        rules.inter_pod.anti_affinity = vec![plimsoll_model::PodAffinityTerm {
-            selector: Some(plimsoll_model::LabelSelector::default()),
-            namespaces: namespaces.iter().map(|name| (*name).into()).collect(),
-            namespace_selector: everywhere.then(plimsoll_model::LabelSelector::default),
-            topology_key: well_known::HOSTNAME.into(),
-        }];
-        guard.shape = Arc::new(rules);
+        let guard = Pod { namespace: "elsewhere".into(), ..guard(&[], namespaces, everywhere) };
         let snapshot = World::default()
             .nodes([node("n1", "general", "a"), node("n2", "general", "a")])
             .pods([guard, running("web", "web", "n2", shape(100, 1))])
@@ -208,17 +204,7 @@ fn anti_affinity_reaches_the_namespaces_that_it_names() {
 /// Anti-affinity that names other pods, and a budget of another namespace, concern nobody here.
 #[test]
 fn rules_about_others_keep_nothing() {
-    let mut guard = running("guard", "guard", "n1", shape(100, 1));
-    let mut rules = shape(100, 1);
-    let selector =
-        plimsoll_model::LabelSelector { match_labels: [("app", "other")].into_iter().collect(), ..Default::default() };
-    rules.inter_pod.anti_affinity = vec![plimsoll_model::PodAffinityTerm {
-        selector: Some(selector),
-        namespaces: vec![],
-        namespace_selector: None,
-        topology_key: well_known::HOSTNAME.into(),
-    }];
-    guard.shape = Arc::new(rules);
+    let guard = guard(&[("app", "other")], &[], false);
     let elsewhere = plimsoll_model::DisruptionBudget { namespace: "elsewhere".into(), ..budget("web", "web", 0) };
     let snapshot = World::default()
         .nodes([node("n1", "general", "a"), node("n2", "general", "a")])
