@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::{
-    DisruptionBudget, LabelSelector, LabelSet, Machine, Node, Owner, Pod, PodShape, Pool, Resources, SigningRequest,
-    Text,
+    CsiNode, DaemonSet, DisruptionBudget, LabelSelector, LabelSet, Machine, Node, Owner, Pod, PodShape, Pool, Resources,
+    SigningRequest, StorageClass, Text, Volume, VolumeClaim,
 };
 
 /// A node of one snapshot: its place among the nodes in the order of names.
@@ -24,6 +24,11 @@ pub struct Snapshot {
     budgets: Vec<DisruptionBudget>,
     signing_requests: Vec<SigningRequest>,
     machines: Vec<Machine>,
+    claims: BTreeMap<(Text, Text), VolumeClaim>,
+    volumes: BTreeMap<Text, Volume>,
+    storage_classes: BTreeMap<Text, StorageClass>,
+    csi_nodes: BTreeMap<Text, CsiNode>,
+    daemon_sets: BTreeMap<(Text, Text), DaemonSet>,
     namespaces: HashMap<Text, Arc<LabelSet>>,
     pods_by_node: Vec<Vec<PodId>>,
     replicas: HashMap<Arc<Owner>, u32>,
@@ -41,6 +46,11 @@ pub struct ClusterBuilder {
     budgets: BTreeMap<(Text, Text), DisruptionBudget>,
     signing_requests: BTreeMap<Text, SigningRequest>,
     machines: BTreeMap<Text, Machine>,
+    claims: BTreeMap<(Text, Text), VolumeClaim>,
+    volumes: BTreeMap<Text, Volume>,
+    storage_classes: BTreeMap<Text, StorageClass>,
+    csi_nodes: BTreeMap<Text, CsiNode>,
+    daemon_sets: BTreeMap<(Text, Text), DaemonSet>,
     namespaces: HashMap<Text, Arc<LabelSet>>,
 }
 
@@ -115,6 +125,31 @@ impl ClusterBuilder {
         self.machines.insert(machine.name.clone(), machine);
     }
 
+    /// Adds a volume claim. The same name again replaces the earlier copy.
+    pub fn add_claim(&mut self, claim: VolumeClaim) {
+        self.claims.insert((claim.namespace.clone(), claim.name.clone()), claim);
+    }
+
+    /// Adds a volume. The same name again replaces the earlier copy.
+    pub fn add_volume(&mut self, volume: Volume) {
+        self.volumes.insert(volume.name.clone(), volume);
+    }
+
+    /// Adds a storage class. The same name again replaces the earlier copy.
+    pub fn add_storage_class(&mut self, class: StorageClass) {
+        self.storage_classes.insert(class.name.clone(), class);
+    }
+
+    /// Adds what the CSI drivers say of a node. The same node again replaces the earlier copy.
+    pub fn add_csi_node(&mut self, csi_node: CsiNode) {
+        self.csi_nodes.insert(csi_node.node.clone(), csi_node);
+    }
+
+    /// Adds a DaemonSet. The same name again replaces the earlier copy.
+    pub fn add_daemon_set(&mut self, daemon_set: DaemonSet) {
+        self.daemon_sets.insert((daemon_set.namespace.clone(), daemon_set.name.clone()), daemon_set);
+    }
+
     /// Adds a namespace.
     pub fn add_namespace(&mut self, name: Text, labels: Arc<LabelSet>) {
         self.namespaces.insert(name, labels);
@@ -150,8 +185,21 @@ impl ClusterBuilder {
                 pods_by_node[at].push(PodId(id));
             }
         }
-        let namespaces = self.namespaces;
-        Snapshot { nodes, pods, budgets, signing_requests, machines, namespaces, pods_by_node, replicas }
+        Snapshot {
+            nodes,
+            pods,
+            budgets,
+            signing_requests,
+            machines,
+            claims: self.claims,
+            volumes: self.volumes,
+            storage_classes: self.storage_classes,
+            csi_nodes: self.csi_nodes,
+            daemon_sets: self.daemon_sets,
+            namespaces: self.namespaces,
+            pods_by_node,
+            replicas,
+        }
     }
 }
 
@@ -241,6 +289,51 @@ impl Snapshot {
     /// Every machine of the inventory, in the order of names.
     pub fn machines(&self) -> &[Machine] {
         &self.machines
+    }
+
+    /// The volume claim of this name.
+    pub fn claim(&self, namespace: &Text, name: &Text) -> Option<&VolumeClaim> {
+        self.claims.get(&(namespace.clone(), name.clone()))
+    }
+
+    /// Every volume claim, in the order of namespaces and names.
+    pub fn claims(&self) -> impl Iterator<Item = &VolumeClaim> {
+        self.claims.values()
+    }
+
+    /// The volume of this name.
+    pub fn volume(&self, name: &str) -> Option<&Volume> {
+        self.volumes.get(name)
+    }
+
+    /// Every volume, in the order of names.
+    pub fn volumes(&self) -> impl Iterator<Item = &Volume> {
+        self.volumes.values()
+    }
+
+    /// The storage class of this name.
+    pub fn storage_class(&self, name: &str) -> Option<&StorageClass> {
+        self.storage_classes.get(name)
+    }
+
+    /// Every storage class, in the order of names.
+    pub fn storage_classes(&self) -> impl Iterator<Item = &StorageClass> {
+        self.storage_classes.values()
+    }
+
+    /// What the CSI drivers say of the node of this name.
+    pub fn csi_node(&self, node: &str) -> Option<&CsiNode> {
+        self.csi_nodes.get(node)
+    }
+
+    /// Every DaemonSet, in the order of namespaces and names.
+    pub fn daemon_sets(&self) -> impl Iterator<Item = &DaemonSet> {
+        self.daemon_sets.values()
+    }
+
+    /// The labels of a namespace, if it is known.
+    pub fn namespace_labels(&self, name: &str) -> Option<&Arc<LabelSet>> {
+        self.namespaces.get(name)
     }
 
     /// True if a namespace of this name is known and its labels match.

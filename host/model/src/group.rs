@@ -67,6 +67,16 @@ pub enum Arch {
     Arm64,
 }
 
+/// Operating system, as `kubernetes.io/os` names it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Os {
+    /// Linux.
+    #[default]
+    Linux,
+    /// Windows.
+    Windows,
+}
+
 // === impl Lifecycle ===
 
 impl Lifecycle {
@@ -111,6 +121,25 @@ impl Arch {
         match self {
             Self::Amd64 => "amd64",
             Self::Arm64 => "arm64",
+        }
+    }
+}
+
+impl Os {
+    /// Reads the value of `kubernetes.io/os`.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "linux" => Some(Self::Linux),
+            "windows" => Some(Self::Windows),
+            _ => None,
+        }
+    }
+
+    /// The value of `kubernetes.io/os`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Linux => "linux",
+            Self::Windows => "windows",
         }
     }
 }

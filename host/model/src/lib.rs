@@ -13,7 +13,9 @@
 mod budget;
 mod cluster;
 mod csr;
+mod daemon_set;
 mod group;
+mod inter_pod;
 mod labels;
 mod machine;
 mod node;
@@ -24,22 +26,23 @@ mod selector;
 mod taint;
 mod text;
 mod units;
+mod volume;
 pub mod well_known;
 
 pub use budget::DisruptionBudget;
 pub use cluster::{ClusterBuilder, Duplicate, NodeId, PodId, Snapshot};
 pub use csr::{CsrState, SigningRequest};
-pub use group::{Arch, InstanceType, Lifecycle, NodeGroup};
+pub use daemon_set::DaemonSet;
+pub use group::{Arch, InstanceType, Lifecycle, NodeGroup, Os};
+pub use inter_pod::{InterPodRules, NodeInclusion, PodAffinityTerm, Preferences, SpreadConstraint};
 pub use labels::LabelSet;
 pub use machine::{Address, AddressKind, Machine};
 pub use node::Node;
-pub use pod::{
-    HostPort, InterPodRules, Owner, Phase, Pod, PodAffinityTerm, PodShape, Protocol, Scheduling, SpreadConstraint, Uid,
-    Volumes,
-};
+pub use pod::{HostPort, Owner, Phase, Pod, PodShape, Protocol, Scheduling, Uid, Volumes};
 pub use quantity::{Quantity, QuantityError};
 pub use resources::{ContainerRequests, ExtendedResources, Resources, effective_requests};
 pub use selector::{LabelSelector, NodeSelector, NodeSelectorTerm, Operator, Requirement};
 pub use taint::{Taint, TaintEffect, Toleration};
 pub use text::{Pool, Text, one_line};
 pub use units::{Bytes, MilliCpu, Millis, Price, Timestamp};
+pub use volume::{CsiNode, StorageClass, Volume, VolumeClaim};

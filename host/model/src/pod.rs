@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::{LabelSelector, LabelSet, Millis, NodeSelector, Resources, Text, Timestamp, Toleration, well_known};
+use crate::{
+    InterPodRules, LabelSet, Millis, NodeSelector, Os, Preferences, Resources, Text, Timestamp, Toleration, well_known,
+};
 
 /// A pod, without what no decision needs.
 #[derive(Clone, Debug)]
@@ -39,6 +41,9 @@ pub struct Pod {
     pub grace: Millis,
     /// What it keeps on the node.
     pub volumes: Volumes,
+    /// Names of the persistent volume claims that it mounts, in its own namespace, sorted; those of generic
+    /// ephemeral volumes (`POD-VOLUME`) included.
+    pub claims: Arc<[Text]>,
 }
 
 /// Identity of an object: the UUID that the API server gave, or another text.
@@ -119,8 +124,14 @@ pub struct PodShape {
     pub priority: i32,
     /// `spec.schedulerName`, if not the default one.
     pub scheduler: Option<Text>,
-    /// Rules about other pods.
+    /// Required rules about other pods.
     pub inter_pod: InterPodRules,
+    /// What it would like, but does not insist on.
+    pub preferences: Preferences,
+    /// `spec.os.name`: nothing that kube-scheduler looks at, but the wrong machine starts no container of it.
+    pub os: Option<Os>,
+    /// It has `spec.resourceClaims` (dynamic resource allocation), which are not simulated.
+    pub resource_claims: bool,
 }
 
 /// A port on the node.
@@ -143,41 +154,6 @@ pub enum Protocol {
     Udp,
     /// SCTP.
     Sctp,
-}
-
-/// Required rules about where other pods are.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct InterPodRules {
-    /// Must be near such pods.
-    pub affinity: Vec<PodAffinityTerm>,
-    /// Must be away from such pods.
-    pub anti_affinity: Vec<PodAffinityTerm>,
-    /// Must be spread evenly (`whenUnsatisfiable: DoNotSchedule`).
-    pub spread: Vec<SpreadConstraint>,
-}
-
-/// One term of required pod affinity or anti-affinity.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct PodAffinityTerm {
-    /// Which pods; `None` matches none.
-    pub selector: Option<LabelSelector>,
-    /// In these namespaces; empty, with no `namespace_selector`, stands for the pod's own.
-    pub namespaces: Vec<Text>,
-    /// In namespaces with such labels.
-    pub namespace_selector: Option<LabelSelector>,
-    /// Within one value of this node label.
-    pub topology_key: Text,
-}
-
-/// One required topology spread constraint.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct SpreadConstraint {
-    /// Which pods are counted; `None` matches none.
-    pub selector: Option<LabelSelector>,
-    /// Domains are the values of this node label.
-    pub topology_key: Text,
-    /// How uneven it may become.
-    pub max_skew: u32,
 }
 
 // === impl Uid ===
@@ -266,15 +242,6 @@ impl Pod {
     /// Of a class that the cluster cannot do without.
     pub fn critical(&self) -> bool {
         self.priority_class.as_ref().is_some_and(|class| well_known::CRITICAL_CLASSES.contains(&class.as_str()))
-    }
-}
-
-// === impl InterPodRules ===
-
-impl InterPodRules {
-    /// True if there are no rules.
-    pub fn is_empty(&self) -> bool {
-        self.affinity.is_empty() && self.anti_affinity.is_empty() && self.spread.is_empty()
     }
 }
 

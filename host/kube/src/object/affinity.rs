@@ -1,6 +1,6 @@
 //! Affinity and topology spread: the required rules only, as wishes block nothing.
 
-use plimsoll_model::{ClusterBuilder, InterPodRules, NodeSelector, PodAffinityTerm, SpreadConstraint};
+use plimsoll_model::{ClusterBuilder, InterPodRules, NodeInclusion, NodeSelector, PodAffinityTerm, SpreadConstraint};
 use serde::Deserialize;
 
 use super::field::{Str, nullable};
@@ -75,6 +75,9 @@ impl Affinity<'_> {
                     selector: constraint.label_selector.as_ref().map(|selector| selector.to_selector(cluster)),
                     topology_key: cluster.text(&constraint.topology_key),
                     max_skew: constraint.max_skew,
+                    min_domains: None,
+                    node_affinity_policy: NodeInclusion::Honor,
+                    node_taints_policy: NodeInclusion::Ignore,
                 })
                 .collect(),
         }

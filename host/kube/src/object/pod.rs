@@ -123,6 +123,7 @@ impl Row for PodObject<'_> {
             deletion: metadata.deletion(),
             grace: Millis::from_secs(grace),
             volumes: spec.volumes(),
+            claims: [].into(),
         };
         Ok(cluster.add_pod(pod)?)
     }
@@ -146,6 +147,9 @@ impl Spec<'_> {
             priority: self.priority,
             scheduler: scheduler.and_then(|name| name.some(cluster)),
             inter_pod: self.affinity.inter_pod(&self.topology_spread_constraints, cluster),
+            preferences: plimsoll_model::Preferences::default(),
+            os: None,
+            resource_claims: false,
         }
     }
 
