@@ -39,7 +39,7 @@ fn first(question: &ScaleUpQuestion) -> Option<ScaleUpVerdict> {
 }
 
 fn config(groups: Vec<NodeGroup>) -> ScaleUpConfig {
-    ScaleUpConfig { limits: ClusterLimits::default(), groups }
+    ScaleUpConfig { groups, ..Default::default() }
 }
 
 fn plan(
@@ -148,7 +148,14 @@ fn every_pod_that_stays_has_one_reason() {
         "UndefinedExtendedResource"
     );
     assert_eq!(reshape(&|shape| shape.node_selector = [("disk", "ssd")].into_iter().collect()), "NoMatchingNodeGroup");
-    let spread = plimsoll_model::SpreadConstraint { selector: None, topology_key: "zone".into(), max_skew: 1 };
+    let spread = plimsoll_model::SpreadConstraint {
+        selector: None,
+        topology_key: "zone".into(),
+        max_skew: 1,
+        min_domains: None,
+        node_affinity_policy: plimsoll_model::NodeInclusion::Honor,
+        node_taints_policy: plimsoll_model::NodeInclusion::Ignore,
+    };
     assert_eq!(reshape(&|shape| shape.inter_pod.spread = vec![spread.clone()]), "InterPodRulesNotSimulated");
     assert_eq!(reason_for(pod(), vec![group("general", 0, 0)]).0, "NodeGroupMaxReached");
 
@@ -166,7 +173,7 @@ fn the_cluster_limit_holds() {
     let pods = (0..10).map(|i| pending(&format!("web-{i}"), "web", shape(4000, 1)));
     let snapshot = World::default().pods(pods).build();
     let limits = ClusterLimits { max_cpu: MilliCpu(15_999), max_memory: Bytes(1 << 50), max_nodes: 100 };
-    let config = ScaleUpConfig { limits, groups: vec![group("general", 0, 100)] };
+    let config = ScaleUpConfig { limits, groups: vec![group("general", 0, 100)], ..Default::default() };
     let (plan, _) = plan(&snapshot, &config, first);
     assert_eq!(plan.launches.iter().map(|launch| launch.count).sum::<u32>(), 3);
     assert!(reasons(&snapshot, &plan).iter().all(|(_, reason)| *reason == "ClusterLimitReached"));
@@ -249,7 +256,7 @@ proptest! {
         let pods = (0..pods).map(|i| pending(&format!("web-{i}"), "web", shape(1000 + u64::from(i % 3) * 700, 2)));
         let snapshot = World::default().nodes([node("n1", "general", "a")]).pods(pods).build();
         let limits = ClusterLimits { max_nodes, ..ClusterLimits::default() };
-        let config = ScaleUpConfig { limits, groups: vec![group("general", 0, maximum), group("other", 0, 3)] };
+        let config = ScaleUpConfig { limits, groups: vec![group("general", 0, maximum), group("other", 0, 3)], ..Default::default() };
         let (plan, questions) = plan(&snapshot, &config, |question| {
             let answer = answers.get(question.round as usize)?;
             Some(ScaleUpVerdict::Launch(answer.iter().map(|(option, count)| choice(*option, *count)).collect()))

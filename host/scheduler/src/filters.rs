@@ -24,6 +24,20 @@ pub enum Filter {
     NodePorts,
     /// Too little is free.
     NodeResourcesFit,
+    /// A claim can be used by one pod at a time, and one uses it.
+    VolumeRestrictions,
+    /// The node cannot attach that many volumes.
+    NodeVolumeLimits,
+    /// A volume cannot be bound or made where the node is.
+    VolumeBinding,
+    /// A volume is in another zone.
+    VolumeZone,
+    /// Pods would be spread too unevenly.
+    PodTopologySpread,
+    /// Pods that must be near are not, or pods that must not be are.
+    InterPodAffinity,
+    /// The pod claims devices (dynamic resource allocation), which is not simulated.
+    DynamicResources,
 }
 
 /// Why a filter keeps a pod off a node.
@@ -45,22 +59,31 @@ impl Filter {
             Self::NodeAffinity => "NodeAffinity",
             Self::NodePorts => "NodePorts",
             Self::NodeResourcesFit => "NodeResourcesFit",
+            Self::VolumeRestrictions => "VolumeRestrictions",
+            Self::NodeVolumeLimits => "NodeVolumeLimits",
+            Self::VolumeBinding => "VolumeBinding",
+            Self::VolumeZone => "VolumeZone",
+            Self::PodTopologySpread => "PodTopologySpread",
+            Self::InterPodAffinity => "InterPodAffinity",
+            Self::DynamicResources => "DynamicResources",
         }
     }
 }
 
-/// True if no filter keeps the pod off the node.
+/// True if the node by itself lets the pod in: everything but rules between pods and volumes.
 pub fn fits(shape: &PodShape, node: &NodeState) -> bool {
     // Most nodes of a busy cluster are out by a comparison of two numbers.
-    node.room_for(shape, 1) == 1
-        && schedulable(shape, node)
-        && untolerated(shape, node).is_none()
-        && node_affinity_holds(shape, node)
+    node.room_for(shape, 1) == 1 && static_fit(shape, node) && !shape.resource_claims
 }
 
-/// Everything that keeps a pod of this shape off the node; empty if it fits. `node_name` is the pod's
-/// `spec.nodeName`.
-pub fn why_not(shape: &PodShape, node_name: Option<&Text>, node: &NodeState) -> Vec<Rejection> {
+/// True if nothing keeps the pod off the node that is there before any pod runs.
+pub(crate) fn static_fit(shape: &PodShape, node: &NodeState) -> bool {
+    schedulable(shape, node) && untolerated(shape, node).is_none() && node_affinity_holds(shape, node)
+}
+
+/// Everything about the node by itself that keeps a pod of this shape off it: rules between pods and volumes are
+/// not looked at. `node_name` is the pod's `spec.nodeName`.
+pub fn why_not_here(shape: &PodShape, node_name: Option<&Text>, node: &NodeState) -> Vec<Rejection> {
     let mut rejections = why_not_statically(shape, node_name, node);
     let mut reject = |filter, reason| rejections.push(Rejection { filter, reason });
     for port in &shape.host_ports {
@@ -70,6 +93,9 @@ pub fn why_not(shape: &PodShape, node_name: Option<&Text>, node: &NodeState) -> 
     }
     for shortage in shortages(shape, node) {
         reject(Filter::NodeResourcesFit, shortage);
+    }
+    if shape.resource_claims {
+        reject(Filter::DynamicResources, "it claims devices (spec.resourceClaims), which is not simulated".to_owned());
     }
     rejections
 }
@@ -93,7 +119,7 @@ pub fn why_not_statically(shape: &PodShape, node_name: Option<&Text>, node: &Nod
     rejections
 }
 
-fn schedulable(shape: &PodShape, node: &NodeState) -> bool {
+pub(crate) fn schedulable(shape: &PodShape, node: &NodeState) -> bool {
     let taint = || Taint { key: UNSCHEDULABLE_TAINT.into(), value: "".into(), effect: TaintEffect::NoSchedule };
     !node.unschedulable || shape.tolerations.iter().any(|toleration| toleration.tolerates(&taint()))
 }
@@ -173,6 +199,7 @@ mod tests {
             unschedulable: false,
             free: Resources { cpu: MilliCpu(1000), memory: Bytes(1 << 30), pods: 10, ..Default::default() },
             ports: vec![],
+            ..NodeState::default()
         }
     }
 
@@ -182,8 +209,8 @@ mod tests {
     }
 
     fn filters(shape: &PodShape, node: &NodeState) -> Vec<&'static str> {
-        let all = why_not(shape, None, node);
-        assert_eq!(all.is_empty(), fits(shape, node), "fits and why_not agree");
+        let all = why_not_here(shape, None, node);
+        assert_eq!(all.is_empty(), fits(shape, node), "fits and why_not_here agree");
         all.iter().map(|rejection| rejection.filter.name()).collect()
     }
 
@@ -201,7 +228,7 @@ mod tests {
             filters(&shape, &node),
             ["NodeUnschedulable", "TaintToleration", "NodeAffinity", "NodePorts", "NodeResourcesFit"]
         );
-        assert_eq!(why_not(&shape, Some(&"n2".into()), &node)[1].filter, Filter::NodeName);
+        assert_eq!(why_not_here(&shape, Some(&"n2".into()), &node)[1].filter, Filter::NodeName);
     }
 
     #[test]

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use plimsoll_model::{HostPort, LabelSet, NodeId, PodShape, Resources, Snapshot, Taint, Text};
 
+use crate::volumes::Attached;
+
 /// A node with what is still free on it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct NodeState {
     /// Its name.
     pub name: Text,
@@ -19,24 +21,33 @@ pub struct NodeState {
     pub free: Resources,
     /// Ports that pods on it have taken.
     pub ports: Vec<HostPort>,
+    /// How many volumes each CSI driver can attach; drivers without a limit are not listed.
+    pub volume_limits: Vec<(Text, u32)>,
+    /// Volumes of pods on it.
+    pub attached: Attached,
 }
 
 impl NodeState {
-    /// The node of a snapshot with everything that runs on it.
-    pub fn of(snapshot: &Snapshot, id: NodeId) -> Self {
+    /// The node of a snapshot without anything that runs on it.
+    pub fn empty(snapshot: &Snapshot, id: NodeId) -> Self {
         let node = snapshot.node(id);
-        let mut state = Self {
+        let drivers = snapshot.csi_node(&node.name).map_or(&[][..], |csi| &csi.drivers);
+        Self {
             name: node.name.clone(),
             labels: node.labels.clone(),
             taints: node.taints.clone(),
             unschedulable: node.unschedulable,
             free: node.allocatable.clone(),
-            ports: Vec::new(),
-        };
-        for &pod in snapshot.pods_on(id) {
-            state.add(&snapshot.pod(pod).shape, 1);
+            volume_limits: drivers.iter().filter_map(|(driver, most)| Some((driver.clone(), (*most)?))).collect(),
+            ..Self::default()
         }
-        state
+    }
+
+    /// Takes everything off the node that runs there.
+    pub(crate) fn clear(&mut self, allocatable: &Resources) {
+        self.free.clone_from(allocatable);
+        self.ports.clear();
+        self.attached = Attached::default();
     }
 
     /// Puts `count` pods of a shape on the node, whether they fit or not.
