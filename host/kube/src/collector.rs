@@ -6,8 +6,8 @@ use serde::Deserialize;
 use crate::account::{Account, BrokenObject};
 use crate::kind::{self, Kind};
 use crate::object::{
-    BudgetObject, CsrObject, MachineObject, Names, NamespaceObject, NodeClaimObject, NodeObject, PodObject, Row,
-    WholeProblem,
+    BudgetObject, ClaimObject, CsiNodeObject, CsrObject, DaemonSetObject, MachineObject, Names, NamespaceObject,
+    NodeClaimObject, NodeObject, PodObject, Row, StorageClassObject, VolumeObject, WholeProblem,
 };
 use crate::stream::{self, RawObject};
 
@@ -67,6 +67,11 @@ impl Collector {
             Kind::Namespace => self.add_row::<NamespaceObject<'_>>(text),
             Kind::Machine => self.add_row::<MachineObject<'_>>(text),
             Kind::NodeClaim => self.add_row::<NodeClaimObject<'_>>(text),
+            Kind::VolumeClaim => self.add_row::<ClaimObject<'_>>(text),
+            Kind::Volume => self.add_row::<VolumeObject<'_>>(text),
+            Kind::StorageClass => self.add_row::<StorageClassObject<'_>>(text),
+            Kind::CsiNode => self.add_row::<CsiNodeObject<'_>>(text),
+            Kind::DaemonSet => self.add_row::<DaemonSetObject<'_>>(text),
         }
     }
 

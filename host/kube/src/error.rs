@@ -4,7 +4,8 @@ use std::io;
 use std::path::PathBuf;
 
 /// The command that writes a dump with everything in it.
-const DUMP_COMMAND: &str = "kubectl get nodes,pods,pdb,csr,namespaces -A -o json";
+const DUMP_COMMAND: &str =
+    "kubectl get nodes,pods,pdb,csr,namespaces,daemonsets,pvc,pv,storageclasses,csinodes -A -o json";
 
 /// Why no dump could be read. Every sentence says where, what is wrong and what to do.
 #[derive(Debug, thiserror::Error)]

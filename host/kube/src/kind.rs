@@ -10,6 +10,11 @@ pub(crate) enum Kind {
     Namespace,
     Machine,
     NodeClaim,
+    VolumeClaim,
+    Volume,
+    StorageClass,
+    CsiNode,
+    DaemonSet,
 }
 
 impl Kind {
@@ -24,6 +29,11 @@ impl Kind {
             "CertificateSigningRequest" => (Self::SigningRequest, &["certificates.k8s.io"]),
             "Machine" => (Self::Machine, &["cluster.x-k8s.io", "machine.openshift.io"]),
             "NodeClaim" => (Self::NodeClaim, &["karpenter.sh"]),
+            "PersistentVolumeClaim" => (Self::VolumeClaim, &[""]),
+            "PersistentVolume" => (Self::Volume, &[""]),
+            "StorageClass" => (Self::StorageClass, &["storage.k8s.io"]),
+            "CSINode" => (Self::CsiNode, &["storage.k8s.io"]),
+            "DaemonSet" => (Self::DaemonSet, &["apps"]),
             _ => return None,
         };
         (api_version.is_empty() || groups.contains(&group(api_version))).then_some(kind)
@@ -39,6 +49,11 @@ impl Kind {
             Self::Namespace => "Namespace",
             Self::Machine => "Machine",
             Self::NodeClaim => "NodeClaim",
+            Self::VolumeClaim => "PersistentVolumeClaim",
+            Self::Volume => "PersistentVolume",
+            Self::StorageClass => "StorageClass",
+            Self::CsiNode => "CSINode",
+            Self::DaemonSet => "DaemonSet",
         }
     }
 }
@@ -72,6 +87,14 @@ mod tests {
             ("PodDisruptionBudget", Some("policy/v1"), Some(Kind::DisruptionBudget { beta: false })),
             ("PodDisruptionBudget", Some("policy/v1beta1"), Some(Kind::DisruptionBudget { beta: true })),
             ("CertificateSigningRequest", Some("certificates.k8s.io/v1"), Some(Kind::SigningRequest)),
+            ("PersistentVolumeClaim", Some("v1"), Some(Kind::VolumeClaim)),
+            ("PersistentVolume", Some("v1"), Some(Kind::Volume)),
+            ("StorageClass", Some("storage.k8s.io/v1"), Some(Kind::StorageClass)),
+            ("StorageClass", Some("storage.k8s.io/v1beta1"), Some(Kind::StorageClass)),
+            ("StorageClass", Some("v1"), None),
+            ("CSINode", Some("storage.k8s.io/v1"), Some(Kind::CsiNode)),
+            ("DaemonSet", Some("apps/v1"), Some(Kind::DaemonSet)),
+            ("DaemonSet", Some("apps.kruise.io/v1alpha1"), None),
             ("Secret", Some("v1"), None),
         ] {
             assert_eq!(Kind::of(name, version), kind, "{name} {version:?}");
@@ -80,6 +103,7 @@ mod tests {
             }
         }
         assert_eq!(unknown_name("Machine", Some("machine.sapcloud.io/v1alpha1")), "Machine.machine.sapcloud.io");
+        assert_eq!(unknown_name("DaemonSet", Some("apps.kruise.io/v1alpha1")), "DaemonSet.apps.kruise.io");
         assert_eq!(unknown_name("Secret", Some("v1")), "Secret");
     }
 }

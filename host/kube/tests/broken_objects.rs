@@ -90,6 +90,70 @@ fn every_field_that_is_checked_is_named_with_its_line() {
             "spec.topologySpreadConstraints[0].topologyKey",
             "it is missing",
         ),
+        (
+            "",
+            ",\"topologySpreadConstraints\":[{\"maxSkew\":0,\"topologyKey\":\"z\"}]",
+            6,
+            "spec.topologySpreadConstraints[0].maxSkew",
+            "this is integer `0`, expected a nonzero u32",
+        ),
+        (
+            "",
+            ",\"topologySpreadConstraints\":[{\"maxSkew\":1,\"topologyKey\":\"z\",\n\"minDomains\":-1}]",
+            7,
+            "spec.topologySpreadConstraints[0].minDomains",
+            "this is integer `-1`, expected u32",
+        ),
+        (
+            "",
+            ",\"topologySpreadConstraints\":[{\"maxSkew\":1,\"topologyKey\":\"z\",\"nodeTaintsPolicy\":\"Never\"}]",
+            6,
+            "spec.topologySpreadConstraints[0].nodeTaintsPolicy",
+            "\"Never\" is not known here; write Honor or Ignore",
+        ),
+        (
+            "",
+            ",\"topologySpreadConstraints\":[{\"maxSkew\":1,\"topologyKey\":\"z\",\"whenUnsatisfiable\":\"Panic\"}]",
+            6,
+            "spec.topologySpreadConstraints[0].whenUnsatisfiable",
+            "\"Panic\" is not known here; write DoNotSchedule or ScheduleAnyway",
+        ),
+        (
+            "",
+            ",\"affinity\":{\"nodeAffinity\":{\"preferredDuringSchedulingIgnoredDuringExecution\":[{\"weight\":101}]}}",
+            6,
+            "spec.affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].weight",
+            "101 is no weight; write 1 to 100",
+        ),
+        (
+            "",
+            ",\"affinity\":{\"podAntiAffinity\":{\"preferredDuringSchedulingIgnoredDuringExecution\":[{\"weight\":1}]}}",
+            6,
+            "spec.affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].podAffinityTerm",
+            "it is missing",
+        ),
+        (
+            "",
+            ",\"affinity\":{\"podAffinity\":{\"requiredDuringSchedulingIgnoredDuringExecution\":[{\"topologyKey\":\"z\",\"matchLabelKeys\":[7]}]}}",
+            6,
+            "spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].matchLabelKeys[0]",
+            "this is integer `7`, expected text",
+        ),
+        (
+            "",
+            ",\"volumes\":[{\"name\":\"v\",\"persistentVolumeClaim\":{}}]",
+            6,
+            "spec.volumes[0].persistentVolumeClaim.claimName",
+            "it is missing",
+        ),
+        ("", ",\"os\":{\"name\":1}", 6, "spec.os.name", "this is integer `1`, expected text"),
+        (
+            "",
+            ",\"resources\":{\"requests\":{\"memory\":\"-2Gi\"}}",
+            6,
+            "spec.resources.requests.memory",
+            "-2Gi is negative",
+        ),
     ] {
         let found = broken(&pod("web-1", container, more));
         assert_eq!((found.0, found.1.as_deref(), found.2.as_str()), (line, Some("shop/web-1"), field), "{}", found.3);
@@ -131,6 +195,87 @@ fn objects_that_lack_what_every_object_has() {
     ] {
         let found = broken(text);
         assert_eq!((found.0, found.1.as_deref(), found.2.as_str()), (line, name, field), "{text}: {}", found.3);
+    }
+}
+
+/// Each object has its fields from line 2 on.
+#[test]
+fn fields_of_storage_and_daemon_sets_are_checked() {
+    for (kind, fields, line, field, problem) in [
+        ("PersistentVolumeClaim", "\"a\":1", 2, "spec", "it is missing"),
+        (
+            "PersistentVolumeClaim",
+            "\"spec\":{\n\"resources\":{\"requests\":{\"storage\":\"-1Gi\"}}}",
+            3,
+            "spec.resources.requests.storage",
+            "-1Gi is negative",
+        ),
+        (
+            "PersistentVolumeClaim",
+            "\"spec\":{\"storageClassName\":1}",
+            2,
+            "spec.storageClassName",
+            "this is integer `1`",
+        ),
+        ("PersistentVolumeClaim", "\"spec\":{\"accessModes\":\"a\"}", 2, "spec.accessModes", "this is string \"a\""),
+        (
+            "PersistentVolume",
+            "\"spec\":{\"capacity\":{\"storage\":\"lots\"}}",
+            2,
+            "spec.capacity.storage",
+            "\"lots\" is not a quantity",
+        ),
+        ("PersistentVolume", "\"spec\":{\"csi\":{\"driver\":\"d\"}}", 2, "spec.csi.volumeHandle", "it is missing"),
+        (
+            "PersistentVolume",
+            "\"spec\":{\"awsElasticBlockStore\":{\"volumeID\":1}}",
+            2,
+            "spec.awsElasticBlockStore.volumeID",
+            "this is integer `1`",
+        ),
+        (
+            "PersistentVolume",
+            "\"spec\":{\"nodeAffinity\":{\"required\":{\"nodeSelectorTerms\":[{\"matchExpressions\":[{\"key\":\"a\",\n\"operator\":\"Like\"}]}]}}}",
+            3,
+            "spec.nodeAffinity.required.nodeSelectorTerms[0].matchExpressions[0].operator",
+            "\"Like\" is not known here",
+        ),
+        ("StorageClass", "\"volumeBindingMode\":\"Immediate\"", 2, "provisioner", "it is missing"),
+        (
+            "StorageClass",
+            "\"provisioner\":\"p\",\n\"allowedTopologies\":[{\"matchLabelExpressions\":[{\"key\":1}]}]",
+            3,
+            "allowedTopologies[0].matchLabelExpressions[0].key",
+            "this is integer `1`",
+        ),
+        (
+            "CSINode",
+            "\"spec\":{\"drivers\":[{\"allocatable\":{\"count\":1}}]}",
+            2,
+            "spec.drivers[0].name",
+            "it is missing",
+        ),
+        (
+            "CSINode",
+            "\"spec\":{\"drivers\":[{\"name\":\"d\",\n\"allocatable\":{\"count\":-1}}]}",
+            3,
+            "spec.drivers[0].allocatable.count",
+            "this is integer `-1`, expected u32",
+        ),
+        ("DaemonSet", "\"spec\":{}", 2, "spec.template", "it is missing"),
+        ("DaemonSet", "\"spec\":{\"template\":{\"spec\":{}}}", 2, "spec.template.spec.containers", "it is missing"),
+        (
+            "DaemonSet",
+            "\"spec\":{\"template\":{\"spec\":{\"containers\":[\n{\"resources\":{\"requests\":{\"cpu\":\"-1\"}}}]}}}",
+            3,
+            "spec.template.spec.containers[0].resources.requests.cpu",
+            "-1 is negative",
+        ),
+    ] {
+        let text = format!("{{\"kind\":\"{kind}\",\"metadata\":{{\"name\":\"x\"}},\n{fields}}}");
+        let found = broken(&text);
+        assert_eq!((found.0, found.1.as_deref(), found.2.as_str()), (line, Some("x"), field), "{text}: {}", found.3);
+        assert!(found.3.starts_with(problem), "{text}: {}", found.3);
     }
 }
 

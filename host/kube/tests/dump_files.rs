@@ -44,6 +44,37 @@ const LIST: &str = r#"{
             "kind": "CertificateSigningRequest",
             "metadata": {"name": "c"},
             "spec": {"request": "AAAA", "signerName": "s", "usages": ["client auth"]}
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": "data", "namespace": "shop"},
+            "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}, "volumeName": "v"}
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": {"name": "v"},
+            "spec": {"capacity": {"storage": "1Gi"}, "csi": {"driver": "d", "volumeHandle": "h"}}
+        },
+        {
+            "allowedTopologies": [{"matchLabelExpressions": [{"key": "k", "values": ["a"]}]}],
+            "apiVersion": "storage.k8s.io/v1",
+            "kind": "StorageClass",
+            "metadata": {"name": "fast"},
+            "provisioner": "d"
+        },
+        {
+            "apiVersion": "storage.k8s.io/v1",
+            "kind": "CSINode",
+            "metadata": {"name": "n1"},
+            "spec": {"drivers": [{"allocatable": {"count": 25}, "name": "d", "nodeID": "i"}]}
+        },
+        {
+            "apiVersion": "apps/v1",
+            "kind": "DaemonSet",
+            "metadata": {"name": "agent", "namespace": "shop"},
+            "spec": {"template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c"}]}}}
         }
     ],
     "kind": "List",
@@ -61,7 +92,21 @@ fn a_list_with_everything() {
     let dump = read_json(LIST);
     assert_eq!(dump.account.broken, []);
     let read: Vec<_> = dump.account.read.iter().map(|(kind, count)| (kind.as_str(), *count)).collect();
-    assert_eq!(read, [("CertificateSigningRequest", 1), ("Node", 1), ("Pod", 1), ("PodDisruptionBudget", 1)]);
+    let kinds = [
+        "CSINode",
+        "CertificateSigningRequest",
+        "DaemonSet",
+        "Node",
+        "PersistentVolume",
+        "PersistentVolumeClaim",
+        "Pod",
+        "PodDisruptionBudget",
+        "StorageClass",
+    ];
+    assert_eq!(read, kinds.map(|kind| (kind, 1)));
+    let snapshot = &dump.snapshot;
+    let rows = (snapshot.claims().count(), snapshot.volumes().count(), snapshot.storage_classes().count());
+    assert_eq!((rows, snapshot.csi_node("n1").is_some(), snapshot.daemon_sets().count()), ((1, 1, 1), true, 1));
     assert_eq!(dump.account.newest, Some(Timestamp(1_795_168_860_000)));
     let (node, _) = dump.snapshot.find_node("n1").expect("the node");
     assert_eq!(dump.snapshot.requested_on(node).cpu.0, 1000);
@@ -115,10 +160,10 @@ fn several_files_make_one_cluster_and_progress_is_told() {
         told.borrow_mut().push((name, progress.bytes, progress.total, progress.objects));
     };
     let dump = read_dump(&[Source::Path(folder.path().into())], &progress).unwrap();
-    assert_eq!((dump.account.objects(), dump.account.unknown.get("Secret")), (6, Some(&1)));
+    assert_eq!((dump.account.objects(), dump.account.unknown.get("Secret")), (11, Some(&1)));
     let size = u64::try_from(LIST.len()).unwrap();
     let more = fs::metadata(at("more/b.yaml")).unwrap().len();
-    assert_eq!(told.into_inner(), [("a.json".into(), size, Some(size), 4), ("b.yaml".into(), more, Some(more), 6)]);
+    assert_eq!(told.into_inner(), [("a.json".into(), size, Some(size), 9), ("b.yaml".into(), more, Some(more), 11)]);
 
     // The same file twice is the same cluster.
     let twice = read_dump(&[Source::Path(at("a.json")), Source::Path(at("a.json"))], &|_| {}).unwrap();
@@ -199,7 +244,7 @@ proptest! {
         let mut bytes = LIST.as_bytes().to_vec();
         bytes[at] = byte;
         if let Ok(dump) = read_stream("cluster", bytes.as_slice()) {
-            prop_assert!(dump.account.read.values().sum::<u64>() <= 4, "{:?}", dump.account);
+            prop_assert!(dump.account.read.values().sum::<u64>() <= 9, "{:?}", dump.account);
         }
     }
 

@@ -4,25 +4,9 @@
 mod texts;
 
 use plimsoll_model::{
-    HostPort, LabelSelector, Millis, Operator, Phase, Pod, PodAffinityTerm, Protocol, Scheduling, SpreadConstraint,
-    TaintEffect, Text, Timestamp, Toleration, Uid, Volumes,
+    HostPort, Millis, Os, Phase, Protocol, Scheduling, TaintEffect, Text, Timestamp, Toleration, Uid, Volumes,
 };
-use texts::{read_json, read_yaml};
-
-/// The one pod with this `metadata`, `spec` and `status`, all of it in YAML's flow form.
-fn pod_of(metadata: &str, spec: &str, status: &str) -> Pod {
-    let yaml = format!(
-        "kind: Pod\napiVersion: v1\nmetadata: {{name: p, namespace: n, {metadata}}}\n\
-         spec: {{containers: [], {spec}}}\nstatus: {{{status}}}\n"
-    );
-    let dump = read_yaml(&yaml);
-    assert_eq!(dump.account.broken, [], "{yaml}");
-    dump.snapshot.pods().next().expect("a pod").1.clone()
-}
-
-fn pod(spec: &str) -> Pod {
-    pod_of("", spec, "")
-}
+use texts::{pod, pod_of, read_json, read_yaml};
 
 /// A pod whose containers are `containers`, with more fields.
 fn requests(containers: &str, more: &str) -> (u64, u64, u64, Vec<(String, u64)>) {
@@ -68,6 +52,39 @@ fn requests_are_those_the_scheduler_counts() {
     ] {
         assert_eq!(requests(containers, more), expected, "{containers} {more}");
     }
+}
+
+/// The rules are those of `defaultPodRequests` and `PodRequests` in Kubernetes.
+#[test]
+fn requests_of_the_pod_as_a_whole_replace_those_of_its_containers() {
+    let pages = |amount| vec![("hugepages-2Mi".to_owned(), amount)];
+    let gpu = || vec![("nvidia.com/gpu".to_owned(), 1)];
+    for (containers, pod, expected) in [
+        ("{requests: {cpu: 1, memory: 8}}", "{requests: {cpu: 4}}", (4000, 8, 0, vec![])),
+        ("{requests: {cpu: 4}}", "{requests: {cpu: 1, memory: 2}}", (1000, 2, 0, vec![])),
+        // A limit stands for the request only where no container requests anything.
+        ("{}", "{limits: {cpu: 4, memory: 8}}", (4000, 8, 0, vec![])),
+        ("{requests: {cpu: 1}}", "{limits: {cpu: 4, memory: 8}}", (1000, 8, 0, vec![])),
+        ("{requests: {cpu: 0}}", "{limits: {cpu: 4}}", (0, 0, 0, vec![])),
+        ("{limits: {cpu: 1}}", "{limits: {cpu: 4}}", (1000, 0, 0, vec![])),
+        ("{requests: {cpu: 1}}", "{requests: {cpu: 2}, limits: {cpu: 4}}", (2000, 0, 0, vec![])),
+        // Huge pages are never overcommitted.
+        ("{limits: {hugepages-2Mi: 2}}", "{limits: {hugepages-2Mi: 8}}", (0, 0, 0, pages(8))),
+        ("{limits: {hugepages-2Mi: 2}}", "{requests: {hugepages-2Mi: 8}}", (0, 0, 0, pages(8))),
+        ("{limits: {hugepages-2Mi: 2}}", "{requests: {cpu: 1}}", (1000, 0, 0, pages(2))),
+        // Nothing else can be given for the pod as a whole.
+        (
+            "{requests: {ephemeral-storage: 3, nvidia.com/gpu: 1}}",
+            "{requests: {ephemeral-storage: 9, nvidia.com/gpu: 9, pods: 9}, limits: {nvidia.com/gpu: 9}}",
+            (0, 0, 3, gpu()),
+        ),
+    ] {
+        let found = requests(&format!("[{{resources: {containers}}}, {{}}]"), &format!("resources: {pod}"));
+        assert_eq!(found, expected, "{containers} in {pod}");
+    }
+    let init = "initContainers: [{resources: {requests: {cpu: 3}}}]";
+    let with_init = |pod: &str| requests("[]", &format!("{init}, overhead: {{cpu: 1}}, resources: {pod}")).0;
+    assert_eq!((with_init("{limits: {cpu: 8}}"), with_init("{requests: {cpu: 2}}")), (4000, 3000));
 }
 
 #[test]
@@ -150,6 +167,41 @@ fn volumes_say_what_would_be_lost() {
 }
 
 #[test]
+fn claims_are_named() {
+    for (text, expected) in [
+        ("", &[][..]),
+        ("{name: data, emptyDir: {}}", &[]),
+        ("{name: data, persistentVolumeClaim: {claimName: c, readOnly: true}}", &["c"]),
+        ("{name: data, persistentVolumeClaim: null, ephemeral: null}", &[]),
+        ("{name: scratch, ephemeral: {volumeClaimTemplate: {spec: {}}}}", &["p-scratch"]),
+        (
+            "{name: a, persistentVolumeClaim: {claimName: z}}, {name: b, ephemeral: {}}, \
+             {name: c, persistentVolumeClaim: {claimName: a}}, {name: d, persistentVolumeClaim: {claimName: z}}",
+            &["a", "p-b", "z"],
+        ),
+    ] {
+        assert_eq!(*pod(&format!("volumes: [{text}]")).claims, *expected, "{text}");
+    }
+    assert!(std::sync::Arc::ptr_eq(&pod("").claims, &pod("volumes: []").claims), "pods without claims cost nothing");
+}
+
+#[test]
+fn the_operating_system_and_claims_on_devices() {
+    for (text, os, claims) in [
+        ("", None, false),
+        ("os: null, resourceClaims: null", None, false),
+        ("os: {}, resourceClaims: []", None, false),
+        ("os: {name: linux}", Some(Os::Linux), false),
+        ("os: {name: windows}", Some(Os::Windows), false),
+        ("os: {name: plan9}", None, false),
+        ("resourceClaims: [{name: gpu, resourceClaimName: one}]", None, true),
+    ] {
+        let shape = pod(text).shape;
+        assert_eq!((shape.os, shape.resource_claims), (os, claims), "{text}");
+    }
+}
+
+#[test]
 fn plain_fields_and_their_defaults() {
     let bare = pod("");
     assert_eq!((bare.phase, bare.ready, bare.node, bare.owner), (Phase::Pending, false, None, None));
@@ -191,45 +243,6 @@ fn annotations_that_no_decision_uses_are_left_out() {
     );
     let kept: Vec<_> = pod.annotations.iter().map(|(key, value)| (key.to_string(), value.len())).collect();
     assert_eq!(kept, [("none".to_owned(), 0), ("short".to_owned(), 1024)]);
-}
-
-#[test]
-fn affinity_keeps_what_is_required() {
-    let pod = pod("affinity: {nodeAffinity: {requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: [\
-         {matchExpressions: [{key: zone, operator: In, values: [a, b]}], matchFields: [{key: metadata.name, operator: NotIn, values: [n1]}]}, \
-         {matchExpressions: [{key: cores, operator: Gt, values: ['4']}]}]}, \
-         preferredDuringSchedulingIgnoredDuringExecution: [{weight: 1, preference: {}}]}, \
-         podAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: zone, labelSelector: {matchLabels: {app: db}}, namespaces: [x]}]}, \
-         podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: host, namespaceSelector: {}}], \
-         preferredDuringSchedulingIgnoredDuringExecution: [{weight: 1, podAffinityTerm: {topologyKey: zone}}]}}, \
-         topologySpreadConstraints: [{topologyKey: zone, maxSkew: 2, whenUnsatisfiable: DoNotSchedule, labelSelector: {}}, \
-         {topologyKey: host, maxSkew: 1, whenUnsatisfiable: ScheduleAnyway}]");
-    let node = pod.shape.node_affinity.as_ref().expect("node affinity");
-    let shown: Vec<String> = node
-        .terms
-        .iter()
-        .map(|term| format!("{:?} {:?}", texts::shown(&term.match_expressions), texts::shown(&term.match_fields)))
-        .collect();
-    assert_eq!(shown, [r#"["zone in (a,b)"] ["metadata.name not in (n1)"]"#, r#"["cores > 4"] []"#]);
-    assert_eq!(node.terms[1].match_expressions[0].operator, Operator::Gt);
-
-    let rules = &pod.shape.inter_pod;
-    let db = LabelSelector { match_labels: [("app", "db")].into_iter().collect(), match_expressions: vec![] };
-    let near = PodAffinityTerm {
-        selector: Some(db),
-        namespaces: vec!["x".into()],
-        namespace_selector: None,
-        topology_key: "zone".into(),
-    };
-    let apart = PodAffinityTerm {
-        selector: None,
-        namespaces: vec![],
-        namespace_selector: Some(LabelSelector::default()),
-        topology_key: "host".into(),
-    };
-    assert_eq!((rules.affinity.as_slice(), rules.anti_affinity.as_slice()), (&[near][..], &[apart][..]));
-    let even = SpreadConstraint { selector: Some(LabelSelector::default()), topology_key: "zone".into(), max_skew: 2 };
-    assert_eq!(rules.spread, [even]);
 }
 
 #[test]

@@ -1,40 +1,77 @@
-//! Affinity and topology spread: the required rules only, as wishes block nothing.
+//! Affinity to nodes and to other pods.
 
-use plimsoll_model::{ClusterBuilder, InterPodRules, NodeInclusion, NodeSelector, PodAffinityTerm, SpreadConstraint};
-use serde::Deserialize;
+use plimsoll_model::{ClusterBuilder, LabelSet, NodeSelector, NodeSelectorTerm, PodAffinityTerm};
+use serde::de::{Deserialize, Deserializer, Error};
 
 use super::field::{Str, nullable};
-use super::selector::{LabelSelectorObject, NodeSelectorObject};
+use super::selector::{LabelSelectorObject, NodeSelectorObject, NodeSelectorTermObject};
+
+/// Weights that the API server accepts.
+const WEIGHTS: std::ops::RangeInclusive<u32> = 1..=100;
 
 /// `spec.affinity`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Default, serde::Deserialize)]
 pub(super) struct Affinity<'a> {
-    #[serde(borrow, default, deserialize_with = "nullable")]
-    node_affinity: NodeAffinity<'a>,
-    #[serde(borrow, default, deserialize_with = "nullable")]
-    pod_affinity: PodAffinity<'a>,
-    #[serde(borrow, default, deserialize_with = "nullable")]
-    pod_anti_affinity: PodAffinity<'a>,
+    #[serde(borrow, default, deserialize_with = "nullable", rename = "nodeAffinity")]
+    pub node: NodeAffinity<'a>,
+    #[serde(borrow, default, deserialize_with = "nullable", rename = "podAffinity")]
+    pub pod: PodAffinity<'a>,
+    #[serde(borrow, default, deserialize_with = "nullable", rename = "podAntiAffinity")]
+    pub pod_anti: PodAffinity<'a>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-struct NodeAffinity<'a> {
+/// `nodeAffinity`.
+#[derive(Debug, Default, serde::Deserialize)]
+pub(super) struct NodeAffinity<'a> {
     #[serde(borrow, default, rename = "requiredDuringSchedulingIgnoredDuringExecution")]
     required: Option<NodeSelectorObject<'a>>,
+    #[serde(
+        borrow,
+        default,
+        deserialize_with = "nullable",
+        rename = "preferredDuringSchedulingIgnoredDuringExecution"
+    )]
+    preferred: Vec<PreferredNodes<'a>>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-struct PodAffinity<'a> {
+#[derive(Debug, serde::Deserialize)]
+struct PreferredNodes<'a> {
+    weight: Weight,
+    #[serde(borrow)]
+    preference: NodeSelectorTermObject<'a>,
+}
+
+/// `podAffinity` or `podAntiAffinity`.
+#[derive(Debug, Default, serde::Deserialize)]
+pub(super) struct PodAffinity<'a> {
     #[serde(borrow, default, deserialize_with = "nullable", rename = "requiredDuringSchedulingIgnoredDuringExecution")]
     required: Vec<Term<'a>>,
+    #[serde(
+        borrow,
+        default,
+        deserialize_with = "nullable",
+        rename = "preferredDuringSchedulingIgnoredDuringExecution"
+    )]
+    preferred: Vec<PreferredPods<'a>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PreferredPods<'a> {
+    weight: Weight,
+    #[serde(borrow)]
+    pod_affinity_term: Term<'a>,
+}
+
+#[derive(Debug, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Term<'a> {
     #[serde(borrow, default)]
     label_selector: Option<LabelSelectorObject<'a>>,
+    #[serde(borrow, default, deserialize_with = "nullable")]
+    match_label_keys: Vec<Str<'a>>,
+    #[serde(borrow, default, deserialize_with = "nullable")]
+    mismatch_label_keys: Vec<Str<'a>>,
     #[serde(borrow, default, deserialize_with = "nullable")]
     namespaces: Vec<Str<'a>>,
     #[serde(borrow, default)]
@@ -43,57 +80,60 @@ struct Term<'a> {
     topology_key: Str<'a>,
 }
 
-/// One entry of `topologySpreadConstraints`.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Spread<'a> {
-    #[serde(borrow, default)]
-    label_selector: Option<LabelSelectorObject<'a>>,
-    #[serde(borrow)]
-    topology_key: Str<'a>,
-    max_skew: u32,
-    #[serde(borrow)]
-    when_unsatisfiable: Str<'a>,
-}
+/// How much a wish counts.
+#[derive(Clone, Copy, Debug)]
+struct Weight(u32);
 
-// === impl Affinity ===
+// === impl NodeAffinity ===
 
-impl Affinity<'_> {
-    pub(super) fn node_selector(&self, cluster: &mut ClusterBuilder) -> Option<NodeSelector> {
-        self.node_affinity.required.as_ref().map(|required| required.to_selector(cluster))
+impl NodeAffinity<'_> {
+    pub(super) fn required(&self, cluster: &mut ClusterBuilder) -> Option<NodeSelector> {
+        self.required.as_ref().map(|required| required.to_selector(cluster))
     }
 
-    /// The rules about other pods, together with the spread constraints.
-    pub(super) fn inter_pod(&self, spread: &[Spread<'_>], cluster: &mut ClusterBuilder) -> InterPodRules {
-        InterPodRules {
-            affinity: self.pod_affinity.to_terms(cluster),
-            anti_affinity: self.pod_anti_affinity.to_terms(cluster),
-            spread: spread
-                .iter()
-                .filter(|constraint| *constraint.when_unsatisfiable == *"DoNotSchedule")
-                .map(|constraint| SpreadConstraint {
-                    selector: constraint.label_selector.as_ref().map(|selector| selector.to_selector(cluster)),
-                    topology_key: cluster.text(&constraint.topology_key),
-                    max_skew: constraint.max_skew,
-                    min_domains: None,
-                    node_affinity_policy: NodeInclusion::Honor,
-                    node_taints_policy: NodeInclusion::Ignore,
-                })
-                .collect(),
+    pub(super) fn preferred(&self, cluster: &mut ClusterBuilder) -> Vec<(u32, NodeSelectorTerm)> {
+        let terms = self.preferred.iter();
+        terms.filter_map(|wish| Some((wish.weight.0, wish.preference.to_term(cluster)?))).collect()
+    }
+}
+
+// === impl PodAffinity ===
+
+impl PodAffinity<'_> {
+    /// The rules of a pod with these labels.
+    pub(super) fn required(&self, labels: &LabelSet, cluster: &mut ClusterBuilder) -> Vec<PodAffinityTerm> {
+        self.required.iter().map(|term| term.to_term(labels, cluster)).collect()
+    }
+
+    /// The wishes of a pod with these labels.
+    pub(super) fn preferred(&self, labels: &LabelSet, cluster: &mut ClusterBuilder) -> Vec<(u32, PodAffinityTerm)> {
+        let wishes = self.preferred.iter();
+        wishes.map(|wish| (wish.weight.0, wish.pod_affinity_term.to_term(labels, cluster))).collect()
+    }
+}
+
+impl Term<'_> {
+    fn to_term(&self, labels: &LabelSet, cluster: &mut ClusterBuilder) -> PodAffinityTerm {
+        let (like, unlike) = (&self.match_label_keys, &self.mismatch_label_keys);
+        let selector = self.label_selector.as_ref();
+        PodAffinityTerm {
+            selector: selector.map(|selector| selector.to_selector_of(labels, like, unlike, cluster)),
+            namespaces: self.namespaces.iter().map(|name| cluster.text(name)).collect(),
+            namespace_selector: self.namespace_selector.as_ref().map(|selector| selector.to_selector(cluster)),
+            topology_key: cluster.text(&self.topology_key),
         }
     }
 }
 
-impl PodAffinity<'_> {
-    fn to_terms(&self, cluster: &mut ClusterBuilder) -> Vec<PodAffinityTerm> {
-        self.required
-            .iter()
-            .map(|term| PodAffinityTerm {
-                selector: term.label_selector.as_ref().map(|selector| selector.to_selector(cluster)),
-                namespaces: term.namespaces.iter().map(|name| cluster.text(name)).collect(),
-                namespace_selector: term.namespace_selector.as_ref().map(|selector| selector.to_selector(cluster)),
-                topology_key: cluster.text(&term.topology_key),
-            })
-            .collect()
+// === impl Weight ===
+
+impl<'de> Deserialize<'de> for Weight {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let weight = u32::deserialize(deserializer)?;
+        if WEIGHTS.contains(&weight) {
+            Ok(Self(weight))
+        } else {
+            Err(D::Error::custom(format!("{weight} is no weight; write 1 to 100")))
+        }
     }
 }

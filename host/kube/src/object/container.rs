@@ -7,6 +7,9 @@ use super::field::{Str, nullable};
 use super::named::MaybeNamed;
 use super::quantities::Quantities;
 
+/// Resources of this prefix cannot be overcommitted.
+const HUGE_PAGES: &str = "hugepages-";
+
 /// One entry of `containers` or `initContainers`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -56,6 +59,11 @@ impl Container<'_> {
         ContainerRequests { requests, sidecar: self.sidecar() }
     }
 
+    /// A request or a limit is given for this resource.
+    pub(super) fn names(&self, resource: &str) -> bool {
+        self.resources.requests.names(resource) || self.resources.limits.names(resource)
+    }
+
     /// Ports on the node. On the node's network every port is one, as the API server sets it.
     pub(super) fn host_ports(&self, host_network: bool, cluster: &mut ClusterBuilder) -> Vec<HostPort> {
         self.ports
@@ -80,5 +88,22 @@ impl ContainerResources<'_> {
     pub(super) fn write_to(&self, requests: &mut Resources, cluster: &mut ClusterBuilder) {
         self.limits.write_to(requests, cluster);
         self.requests.write_to(requests, cluster);
+    }
+
+    /// Sets what is requested for the pod as a whole, which replaces what its containers request together.
+    ///
+    /// Only CPU, memory and huge pages can be given so. A limit without a request counts as one where no container
+    /// `names` the resource; huge pages always have request and limit equal (kubernetes,
+    /// `component-helpers/resource/helpers.go` and `defaultPodRequests` in `pkg/apis/core/v1/defaults.go`).
+    pub(super) fn write_pod_level(
+        &self,
+        requests: &mut Resources,
+        names: impl Fn(&str) -> bool,
+        cluster: &mut ClusterBuilder,
+    ) {
+        let huge = |name: &str| name.starts_with(HUGE_PAGES);
+        let supported = |name: &str| matches!(name, "cpu" | "memory") || huge(name);
+        self.limits.write_some(requests, |name| supported(name) && (huge(name) || !names(name)), cluster);
+        self.requests.write_some(requests, supported, cluster);
     }
 }

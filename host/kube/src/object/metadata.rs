@@ -8,6 +8,9 @@ use serde_json::value::RawValue;
 
 use super::field::{Annotations, Moment, Name, Pairs, Str, nullable};
 
+/// The annotation that named the storage class before there was a field.
+const STORAGE_CLASS_BETA: &str = "volume.beta.kubernetes.io/storage-class";
+
 /// `metadata`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -89,6 +92,12 @@ impl Metadata<'_> {
 
     pub(super) fn deletion(&self) -> Option<Timestamp> {
         self.deletion_timestamp.map(|moment| moment.0)
+    }
+
+    /// The storage class of a claim or volume in the form before Kubernetes 1.6, which counts before the field
+    /// (kubernetes, `component-helpers/storage/volume`).
+    pub(super) fn storage_class(&self) -> Option<&Str<'_>> {
+        self.annotations.get(STORAGE_CLASS_BETA)
     }
 
     /// The owner that controls the object.

@@ -4,9 +4,12 @@
 
 mod affinity;
 mod budget;
+mod claim;
 mod condition;
 mod container;
+mod csi_node;
 mod csr;
+mod daemon_set;
 mod field;
 mod machine;
 mod metadata;
@@ -14,18 +17,27 @@ mod named;
 mod namespace;
 mod node;
 mod pod;
+mod pod_spec;
+mod pod_volume;
 mod quantities;
-
 mod selector;
+mod spread;
+mod storage_class;
 mod taint;
+mod volume;
 
 pub(crate) use budget::BudgetObject;
+pub(crate) use claim::ClaimObject;
+pub(crate) use csi_node::CsiNodeObject;
 pub(crate) use csr::CsrObject;
+pub(crate) use daemon_set::DaemonSetObject;
 pub(crate) use machine::{MachineObject, NodeClaimObject};
 pub(crate) use metadata::Names;
 pub(crate) use namespace::NamespaceObject;
 pub(crate) use node::NodeObject;
 pub(crate) use pod::PodObject;
+pub(crate) use storage_class::StorageClassObject;
+pub(crate) use volume::VolumeObject;
 
 use plimsoll_model::{ClusterBuilder, Timestamp};
 

@@ -1,6 +1,6 @@
 //! Values that the API writes as one of a few names.
 
-use plimsoll_model::{Operator, Protocol, TaintEffect};
+use plimsoll_model::{NodeInclusion, Operator, Protocol, TaintEffect};
 use serde::de::{Deserialize, Deserializer, Error};
 
 use super::field::Str;
@@ -26,6 +26,13 @@ pub(super) struct MaybeNamed<T>(pub Option<T>);
 pub(super) enum TolerationOperator {
     Equal,
     Exists,
+}
+
+/// What a topology spread constraint does where it cannot be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WhenUnsatisfiable {
+    DoNotSchedule,
+    ScheduleAnyway,
 }
 
 // === impl Named ===
@@ -92,6 +99,28 @@ impl ApiName for TolerationOperator {
         match name {
             "Equal" => Some(Self::Equal),
             "Exists" => Some(Self::Exists),
+            _ => None,
+        }
+    }
+}
+
+impl ApiName for WhenUnsatisfiable {
+    const NAMES: &'static str = "DoNotSchedule or ScheduleAnyway";
+    fn of(name: &str) -> Option<Self> {
+        match name {
+            "DoNotSchedule" => Some(Self::DoNotSchedule),
+            "ScheduleAnyway" => Some(Self::ScheduleAnyway),
+            _ => None,
+        }
+    }
+}
+
+impl ApiName for NodeInclusion {
+    const NAMES: &'static str = "Honor or Ignore";
+    fn of(name: &str) -> Option<Self> {
+        match name {
+            "Honor" => Some(Self::Honor),
+            "Ignore" => Some(Self::Ignore),
             _ => None,
         }
     }

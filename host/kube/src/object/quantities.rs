@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use plimsoll_model::{ClusterBuilder, Quantity, Resources};
+use plimsoll_model::{Bytes, ClusterBuilder, Quantity, Resources};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 use super::field::Str;
@@ -32,9 +32,30 @@ impl Quantities<'_> {
         resources
     }
 
+    /// True if an amount is given for this resource.
+    pub(super) fn names(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| **known == *name)
+    }
+
+    /// The size of a volume; zero if it is not given.
+    pub(super) fn storage(&self) -> Bytes {
+        let size = self.0.iter().find(|(name, _)| **name == *"storage");
+        size.map(|(_, Amount(amount))| amount.bytes()).unwrap_or_default()
+    }
+
     /// Sets the resources that are named here; others stay.
     pub(super) fn write_to(&self, resources: &mut Resources, cluster: &mut ClusterBuilder) {
-        for (name, Amount(amount)) in &self.0 {
+        self.write_some(resources, |_| true, cluster);
+    }
+
+    /// Sets those of the resources named here that `counts` accepts; others stay.
+    pub(super) fn write_some(
+        &self,
+        resources: &mut Resources,
+        counts: impl Fn(&str) -> bool,
+        cluster: &mut ClusterBuilder,
+    ) {
+        for (name, Amount(amount)) in self.0.iter().filter(|(name, _)| counts(name)) {
             match &**name {
                 "cpu" => resources.cpu = amount.cpu(),
                 "memory" => resources.memory = amount.bytes(),

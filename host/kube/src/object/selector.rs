@@ -1,6 +1,6 @@
 //! Label selectors and node selectors.
 
-use plimsoll_model::{ClusterBuilder, LabelSelector, NodeSelector, NodeSelectorTerm, Operator, Requirement};
+use plimsoll_model::{ClusterBuilder, LabelSelector, LabelSet, NodeSelector, NodeSelectorTerm, Operator, Requirement};
 use serde::Deserialize;
 
 use super::field::{Pairs, Str, nullable};
@@ -24,9 +24,10 @@ pub(super) struct NodeSelectorObject<'a> {
     node_selector_terms: Vec<NodeSelectorTermObject<'a>>,
 }
 
+/// One term of a node selector, or what a pod prefers.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct NodeSelectorTermObject<'a> {
+pub(super) struct NodeSelectorTermObject<'a> {
     #[serde(borrow, default, deserialize_with = "nullable")]
     match_expressions: Vec<RequirementObject<'a>>,
     #[serde(borrow, default, deserialize_with = "nullable")]
@@ -49,19 +50,47 @@ impl LabelSelectorObject<'_> {
             match_expressions: requirements(&self.match_expressions, cluster),
         }
     }
+
+    /// The selector of a pod with these labels, which asks for others with the same values of the keys `like` and
+    /// other values of the keys `unlike` (`matchLabelKeys` and `mismatchLabelKeys`; KEP-3243 and KEP-3633).
+    pub(super) fn to_selector_of(
+        &self,
+        labels: &LabelSet,
+        like: &[Str<'_>],
+        unlike: &[Str<'_>],
+        cluster: &mut ClusterBuilder,
+    ) -> LabelSelector {
+        let mut selector = self.to_selector(cluster);
+        for (keys, operator) in [(like, Operator::In), (unlike, Operator::NotIn)] {
+            for key in keys {
+                // API servers write the condition into the selector, with the value the label had at that time.
+                let written = |known: &Requirement| known.key == **key && known.operator == operator;
+                if let Some(value) = labels.get(key)
+                    && !selector.match_expressions.iter().any(written)
+                {
+                    let requirement = Requirement { key: cluster.text(key), operator, values: vec![value.clone()] };
+                    selector.match_expressions.push(requirement);
+                }
+            }
+        }
+        selector
+    }
 }
 
 impl NodeSelectorObject<'_> {
     pub(super) fn to_selector(&self, cluster: &mut ClusterBuilder) -> NodeSelector {
-        // The scheduler cannot read a term with an impossible label value, so that it holds for no node.
-        let readable = self.node_selector_terms.iter().filter(|term| {
-            term.match_expressions.iter().flat_map(|object| &object.values).all(|value| label_value(value))
-        });
-        let terms = readable.map(|term| NodeSelectorTerm {
-            match_expressions: requirements(&term.match_expressions, cluster),
-            match_fields: requirements(&term.match_fields, cluster),
-        });
-        NodeSelector { terms: terms.collect() }
+        NodeSelector { terms: self.node_selector_terms.iter().filter_map(|term| term.to_term(cluster)).collect() }
+    }
+}
+
+impl NodeSelectorTermObject<'_> {
+    /// The scheduler cannot read a term with an impossible label value, so that it holds for no node: `None`.
+    pub(super) fn to_term(&self, cluster: &mut ClusterBuilder) -> Option<NodeSelectorTerm> {
+        let mut values = self.match_expressions.iter().flat_map(|object| &object.values);
+        values.all(|value| label_value(value)).then(|| NodeSelectorTerm {
+            match_expressions: requirements(&self.match_expressions, cluster),
+            match_fields: requirements(&self.match_fields, cluster),
+        })
     }
 }
 

@@ -1,0 +1,60 @@
+//! Persistent volume claims.
+
+use plimsoll_model::{ClusterBuilder, Timestamp, VolumeClaim};
+use serde::Deserialize;
+
+use super::field::{Str, nullable};
+use super::metadata::Metadata;
+use super::quantities::Quantities;
+use super::{Row, WholeProblem};
+
+/// A `PersistentVolumeClaim`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ClaimObject<'a> {
+    #[serde(borrow)]
+    metadata: Metadata<'a>,
+    #[serde(borrow)]
+    spec: Spec<'a>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Spec<'a> {
+    #[serde(borrow, default)]
+    storage_class_name: Option<Str<'a>>,
+    #[serde(borrow, default, deserialize_with = "nullable")]
+    volume_name: Str<'a>,
+    #[serde(borrow, default, deserialize_with = "nullable")]
+    access_modes: Vec<Str<'a>>,
+    #[serde(borrow, default, deserialize_with = "nullable")]
+    resources: Size<'a>,
+}
+
+/// `resources` of a claim; limits were never enforced.
+#[derive(Debug, Default, Deserialize)]
+struct Size<'a> {
+    #[serde(borrow, default, deserialize_with = "nullable")]
+    requests: Quantities<'a>,
+}
+
+impl Row for ClaimObject<'_> {
+    fn add_to(self, cluster: &mut ClusterBuilder) -> Result<(), WholeProblem> {
+        let Self { metadata, spec } = self;
+        let class = metadata.storage_class().or(spec.storage_class_name.as_ref());
+        let claim = VolumeClaim {
+            namespace: metadata.namespace(cluster),
+            name: cluster.text(&metadata.name.0),
+            class: class.map(|name| cluster.text(name)),
+            volume: spec.volume_name.some(cluster),
+            request: spec.resources.requests.storage(),
+            one_pod: spec.access_modes.iter().any(|mode| **mode == *"ReadWriteOncePod"),
+            deleting: metadata.deletion().is_some(),
+        };
+        cluster.add_claim(claim);
+        Ok(())
+    }
+
+    fn newest(&self) -> Option<Timestamp> {
+        self.metadata.created()
+    }
+}

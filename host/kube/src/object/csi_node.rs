@@ -1,0 +1,52 @@
+//! What the CSI drivers say of nodes.
+
+use plimsoll_model::{ClusterBuilder, CsiNode, Timestamp};
+use serde::Deserialize;
+
+use super::field::{Str, nullable};
+use super::metadata::Metadata;
+use super::{Row, WholeProblem};
+
+/// A `CSINode`, which bears the name of its node.
+#[derive(Debug, Deserialize)]
+pub(crate) struct CsiNodeObject<'a> {
+    #[serde(borrow)]
+    metadata: Metadata<'a>,
+    #[serde(borrow)]
+    spec: Spec<'a>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Spec<'a> {
+    #[serde(borrow, default, deserialize_with = "nullable")]
+    drivers: Vec<Driver<'a>>,
+}
+
+/// One entry of `drivers`.
+#[derive(Debug, Deserialize)]
+struct Driver<'a> {
+    #[serde(borrow)]
+    name: Str<'a>,
+    #[serde(default, deserialize_with = "nullable")]
+    allocatable: Allocatable,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Allocatable {
+    #[serde(default)]
+    count: Option<u32>,
+}
+
+impl Row for CsiNodeObject<'_> {
+    fn add_to(self, cluster: &mut ClusterBuilder) -> Result<(), WholeProblem> {
+        let drivers = self.spec.drivers.iter().map(|driver| (cluster.text(&driver.name), driver.allocatable.count));
+        let drivers = drivers.collect();
+        let node = cluster.text(&self.metadata.name.0);
+        cluster.add_csi_node(CsiNode { node, drivers });
+        Ok(())
+    }
+
+    fn newest(&self) -> Option<Timestamp> {
+        self.metadata.created()
+    }
+}

@@ -1,0 +1,86 @@
+//! DaemonSets.
+
+use plimsoll_model::{ClusterBuilder, DaemonSet, TaintEffect, Timestamp, Toleration};
+use serde::Deserialize;
+
+use super::field::{Pairs, nullable};
+use super::metadata::Metadata;
+use super::pod_spec::PodSpec;
+use super::{Row, WholeProblem};
+
+/// Taints that every pod of a DaemonSet tolerates, as its controller writes it
+/// (kubernetes, `pkg/controller/daemon/util/daemonset_util.go`).
+const TOLERATED: [(&str, TaintEffect); 6] = [
+    ("node.kubernetes.io/not-ready", TaintEffect::NoExecute),
+    ("node.kubernetes.io/unreachable", TaintEffect::NoExecute),
+    ("node.kubernetes.io/disk-pressure", TaintEffect::NoSchedule),
+    ("node.kubernetes.io/memory-pressure", TaintEffect::NoSchedule),
+    ("node.kubernetes.io/pid-pressure", TaintEffect::NoSchedule),
+    ("node.kubernetes.io/unschedulable", TaintEffect::NoSchedule),
+];
+/// What those on the node's own network tolerate beside.
+const TOLERATED_ON_HOST_NETWORK: (&str, TaintEffect) =
+    ("node.kubernetes.io/network-unavailable", TaintEffect::NoSchedule);
+
+/// A `DaemonSet`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct DaemonSetObject<'a> {
+    #[serde(borrow)]
+    metadata: Metadata<'a>,
+    #[serde(borrow)]
+    spec: Spec<'a>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Spec<'a> {
+    #[serde(borrow)]
+    template: Template<'a>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Template<'a> {
+    #[serde(borrow, default, deserialize_with = "nullable")]
+    metadata: TemplateMetadata<'a>,
+    #[serde(borrow)]
+    spec: PodSpec<'a>,
+}
+
+/// `metadata` of a template, which has no name.
+#[derive(Debug, Default, Deserialize)]
+struct TemplateMetadata<'a> {
+    #[serde(borrow, default, deserialize_with = "nullable")]
+    labels: Pairs<'a>,
+}
+
+impl Row for DaemonSetObject<'_> {
+    fn add_to(self, cluster: &mut ClusterBuilder) -> Result<(), WholeProblem> {
+        let Self { metadata, spec: Spec { template } } = self;
+        if metadata.deletion().is_some() {
+            // Its controller makes no more pods.
+            return Ok(());
+        }
+        let labels = template.metadata.labels.to_set(cluster);
+        let mut shape = template.spec.shape(&labels, cluster);
+        for (key, effect) in
+            TOLERATED.into_iter().chain(template.spec.host_network.then_some(TOLERATED_ON_HOST_NETWORK))
+        {
+            let toleration = Toleration { key: Some(cluster.text(key)), value: None, effect: Some(effect) };
+            if !shape.tolerations.contains(&toleration) {
+                shape.tolerations.push(toleration);
+            }
+        }
+        let daemon_set = DaemonSet {
+            namespace: metadata.namespace(cluster),
+            name: cluster.text(&metadata.name.0),
+            uid: metadata.uid(),
+            labels: cluster.labels(labels),
+            shape: cluster.shape(shape),
+        };
+        cluster.add_daemon_set(daemon_set);
+        Ok(())
+    }
+
+    fn newest(&self) -> Option<Timestamp> {
+        self.metadata.created()
+    }
+}
