@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what cannot be set up is a failing test")]
 
+mod explaining;
 mod inspecting;
 mod readme;
 mod simulating;

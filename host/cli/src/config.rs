@@ -3,13 +3,15 @@
 mod catalog;
 mod file;
 mod resolve;
+#[cfg(test)]
+mod tests;
 mod values;
 
 use std::path::{Path, PathBuf};
 
 use plimsoll_planner::Point;
 use plimsoll_planner::drain::ScaleDownConfig;
-use plimsoll_planner::scale_up::{ClusterLimits, ScaleUpConfig};
+use plimsoll_planner::scale_up::ScaleUpConfig;
 use plimsoll_policy::PolicySpec;
 
 /// The configuration, checked and complete.
@@ -25,7 +27,7 @@ pub struct Config {
     pub policies: Vec<(Point, PolicySpec)>,
     /// Files that it is made of: itself, and its catalogues.
     pub files: Vec<PathBuf>,
-    /// Keys that have no effect in this version, each a sentence.
+    /// What the file says to no effect or at a risk, each a sentence.
     pub warnings: Vec<String>,
 }
 
@@ -69,7 +71,7 @@ impl Config {
     /// node outside the control plane as a candidate for removal.
     pub fn without_file() -> Self {
         Self {
-            scale_up: ScaleUpConfig { limits: ClusterLimits::default(), groups: Vec::new() },
+            scale_up: ScaleUpConfig::default(),
             scale_down: ScaleDownConfig::default(),
             csr_enabled: false,
             policies: Vec::new(),

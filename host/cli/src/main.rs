@@ -3,6 +3,8 @@
 //! This binary only wires: it reads arguments, files and the environment, asks the planner, and prints.
 
 mod config;
+mod explain;
+mod input;
 mod inspect;
 mod policies;
 mod progress;
@@ -28,6 +30,8 @@ struct Arguments {
 enum Verb {
     /// Show what would be done, and why, from a dump of a cluster. Changes nothing.
     Simulate(simulate::Arguments),
+    /// Show why a pod is where it is: every node and group, fits or what keeps it off, and what would help.
+    Explain(explain::Arguments),
     /// Show what a policy exports and imports, and whether it will load here.
     Inspect(inspect::Arguments),
 }
@@ -48,6 +52,7 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let done: Result<ExitCode> = match arguments.verb {
         Verb::Simulate(arguments) => simulate::run(&arguments),
+        Verb::Explain(arguments) => explain::run(&arguments),
         Verb::Inspect(arguments) => inspect::run(&arguments),
     };
     done.unwrap_or_else(|error| {

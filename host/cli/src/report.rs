@@ -72,6 +72,8 @@ pub struct LaunchReport {
     pub lifecycle: &'static str,
     pub count: u32,
     pub pods: Vec<String>,
+    /// Units of headroom that the nodes keep free.
+    pub headroom: u32,
     /// Of one node, in US dollars.
     pub price_per_hour: Option<f64>,
     pub reason: String,
@@ -220,6 +222,7 @@ fn scale_up(snapshot: &Snapshot, plan: &ScaleUpPlan) -> ScaleUpReport {
         lifecycle: launch.lifecycle.name(),
         count: launch.count,
         pods: launch.pods.iter().map(|&pod| snapshot.pod(pod).full_name()).collect(),
+        headroom: launch.headroom,
         price_per_hour: launch.price.map(dollars),
         reason: launch.reason.clone(),
     });

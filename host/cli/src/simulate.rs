@@ -1,12 +1,9 @@
 //! `plimsoll simulate`: read a dump, ask the policies, print the plan. Changes nothing.
 
-mod input;
 mod watch;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -14,32 +11,22 @@ use plimsoll_model::Timestamp;
 use plimsoll_planner::csr::plan_csrs;
 use plimsoll_planner::drain::{ScaleDownConfig, plan_scale_down};
 use plimsoll_planner::scale_up::plan_scale_up;
-use plimsoll_policy::{Change, PolicyRegistry};
+use plimsoll_policy::PolicyRegistry;
+use plimsoll_scheduler::Simulation;
 
 use crate::config::Config;
+use crate::input::{Cluster, Inputs};
 use crate::report::{Plans, Report};
-use crate::{Output, policies, progress, table};
-use input::Cluster;
+use crate::{Output, table};
 
 /// What to simulate.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Dumps of one cluster: files or folders, YAML or JSON, as `kubectl get nodes,pods,pdb,csr -A -o yaml` writes
-    /// them; `-` for standard input.
-    #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
-    cluster: Vec<String>,
-    /// The configuration: node groups, limits, rules, policies.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// A folder of policies (`*.wasm`) to ask before the configured ones, in the order of their names.
-    #[arg(long, value_name = "DIR")]
-    policies: Option<PathBuf>,
+    #[command(flatten)]
+    inputs: Inputs,
     /// Repeat whenever the dump, the configuration or a policy changes.
     #[arg(long)]
     watch: bool,
-    /// The time of the decisions, RFC 3339; by default the latest moment that the dump mentions.
-    #[arg(long, value_name = "TIME")]
-    now: Option<jiff::Timestamp>,
     /// How to print.
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
@@ -47,32 +34,18 @@ pub struct Arguments {
 
 /// Runs the verb. The exit code is a failure if part of the dump could not be used.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let config = match &arguments.config {
-        None => Config::without_file(),
-        Some(path) => Config::read(path)?,
-    };
-    let cluster = Cluster::read(&arguments.cluster)?;
-    let spinner = progress::spinner("compiling policies");
-    let (registry, changes) = policies::open(arguments.policies.clone(), config.policies.clone())?;
-    spinner.finish_and_clear();
-    let refused = say_rejections(&changes);
+    let loaded = arguments.inputs.load()?;
     if arguments.watch {
-        watch::run(arguments, config, cluster, &registry)?;
+        watch::run(arguments, loaded.config, loaded.cluster, &loaded.registry)?;
         return Ok(ExitCode::SUCCESS);
     }
-    print(arguments, &config, &cluster, &registry)?;
-    Ok(if cluster.broken() || refused { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-}
-
-/// Says on standard error which policies are not what is configured, and whether there are any.
-fn say_rejections(changes: &[Change]) -> bool {
-    let refused = |change: &&Change| matches!(change, Change::Rejected { .. } | Change::DirectoryUnreadable { .. });
-    changes.iter().filter(refused).inspect(|change| eprintln!("error: {change}")).count() > 0
+    print(arguments, &loaded.config, &loaded.cluster, &loaded.registry)?;
+    Ok(if loaded.incomplete() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// Plans once and prints.
 fn print(arguments: &Arguments, config: &Config, cluster: &Cluster, registry: &PolicyRegistry) -> Result<()> {
-    let now = arguments.now.map_or_else(|| cluster.newest().unwrap_or_else(wall_clock), from_jiff);
+    let now = arguments.inputs.moment(cluster);
     let plans = plan(cluster, config, now, registry);
     let warnings = cluster.warnings(config).into_iter().chain(config.warnings.iter().cloned()).collect();
     let snapshot = &cluster.dump.snapshot;
@@ -88,18 +61,10 @@ fn print(arguments: &Arguments, config: &Config, cluster: &Cluster, registry: &P
 fn plan(cluster: &Cluster, config: &Config, now: Timestamp, registry: &PolicyRegistry) -> Plans {
     let snapshot: &Arc<_> = &cluster.dump.snapshot;
     let scale_down = ScaleDownConfig { unknown: cluster.unknown(), ..config.scale_down.clone() };
+    let mut simulation = Simulation::new(snapshot);
     Plans {
-        scale_up: plan_scale_up(snapshot, &config.scale_up, now, registry),
-        scale_down: plan_scale_down(snapshot, &scale_down, now, registry),
+        scale_up: plan_scale_up(snapshot, &mut simulation, &config.scale_up, now, registry),
+        scale_down: plan_scale_down(snapshot, &mut simulation, &config.scale_up, &scale_down, now, registry),
         csr: plan_csrs(snapshot, now, registry),
     }
-}
-
-fn wall_clock() -> Timestamp {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-}
-
-fn from_jiff(moment: jiff::Timestamp) -> Timestamp {
-    Timestamp(u64::try_from(moment.as_millisecond()).unwrap_or(0))
 }

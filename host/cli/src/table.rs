@@ -1,7 +1,7 @@
 //! Tables for people.
 
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 
 use anyhow::{Context, Result};
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, presets};
@@ -11,15 +11,20 @@ use plimsoll_model::one_line;
 use crate::report::{DecisionReport, KeptReport, PendingReport, Report};
 
 /// Characters of one cell.
-const LONGEST: usize = 1000;
+pub const LONGEST: usize = 1000;
 
-/// Pods that share a reason are listed up to this number.
+/// What shares a reason is listed up to this number.
 const NAMES_LISTED: usize = 3;
 
-/// Writes to standard output. A reader that has gone away is no error.
+/// Writes text to standard output.
 pub fn write_out(text: &str) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+    stream_out(|out| writeln!(out, "{text}"))
+}
+
+/// Writes to standard output bit by bit. A reader that has gone away is no error.
+pub fn stream_out(write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         done => done.context("standard output cannot be written"),
     }
@@ -53,7 +58,8 @@ pub fn simulation(report: &Report) -> String {
     out.join("\n")
 }
 
-fn heading(text: &str) -> String {
+/// A line above a table.
+pub fn heading(text: &str) -> String {
     format!("\n{text}")
 }
 
@@ -66,28 +72,32 @@ pub fn plain(columns: &[&str]) -> Table {
 }
 
 /// A cell. Names and reasons come from outside: see [`one_line`].
-fn cell(text: impl ToString) -> Cell {
+pub fn cell(text: impl ToString) -> Cell {
     Cell::new(one_line(&text.to_string(), LONGEST))
 }
 
-fn good(text: impl ToString) -> Cell {
+/// A cell that reads well.
+pub fn good(text: impl ToString) -> Cell {
     cell(text).fg(Color::Green)
 }
 
-fn bad(text: impl ToString) -> Cell {
+/// A cell that reads badly.
+pub fn bad(text: impl ToString) -> Cell {
     cell(text).fg(Color::Red)
 }
 
-fn muted(text: impl ToString) -> Cell {
+/// A cell that few people look at.
+pub fn muted(text: impl ToString) -> Cell {
     cell(text).fg(Color::DarkGrey)
 }
 
-fn right(text: impl ToString) -> Cell {
+/// A number.
+pub fn right(text: impl ToString) -> Cell {
     cell(text).set_alignment(CellAlignment::Right)
 }
 
 /// A number with its noun.
-fn count(number: usize, noun: &str) -> String {
+pub fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
@@ -105,7 +115,7 @@ fn launches(report: &Report) -> Vec<String> {
     let pods: usize = launches.iter().map(|launch| launch.pods.len()).sum();
     let hourly: Option<f64> =
         launches.iter().map(|launch| launch.price_per_hour.map(|price| price * f64::from(launch.count))).sum();
-    let mut table = plain(&["GROUP", "TYPE", "ZONE", "LIFECYCLE", "NODES", "PODS", "EACH/H", "WHY"]);
+    let mut table = plain(&["GROUP", "TYPE", "ZONE", "LIFECYCLE", "NODES", "PODS", "HEADROOM", "EACH/H", "WHY"]);
     for launch in launches {
         table.add_row([
             good(&launch.node_group),
@@ -114,6 +124,7 @@ fn launches(report: &Report) -> Vec<String> {
             cell(launch.lifecycle),
             right(launch.count),
             right(launch.pods.len()),
+            right(launch.headroom),
             right(dollars(launch.price_per_hour)),
             cell(&launch.reason),
         ]);
@@ -128,12 +139,14 @@ fn grouped<'a>(rows: impl Iterator<Item = (&'a str, &'a str, &'a str)>) -> Vec<(
     for (name, reason, detail) in rows {
         groups.entry((reason, detail)).or_default().push(name);
     }
-    let shown = |names: &[&str]| {
-        let more = names.len().saturating_sub(NAMES_LISTED);
-        let list = names.iter().take(NAMES_LISTED).copied().collect::<Vec<_>>().join(", ");
-        if more > 0 { format!("{list} and {more} more") } else { list }
-    };
-    groups.into_iter().map(|((reason, detail), names)| (shown(&names), names.len(), reason, detail)).collect()
+    groups.into_iter().map(|((reason, detail), names)| (few(&names), names.len(), reason, detail)).collect()
+}
+
+/// The first names, and how many more there are.
+pub fn few(names: &[&str]) -> String {
+    let more = names.len().saturating_sub(NAMES_LISTED);
+    let list = names.iter().take(NAMES_LISTED).copied().collect::<Vec<_>>().join(", ");
+    if more > 0 { format!("{list} and {more} more") } else { list }
 }
 
 fn pending(pending: &[PendingReport]) -> Vec<String> {

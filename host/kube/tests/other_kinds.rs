@@ -29,10 +29,26 @@ fn nodes_offer_what_is_allocatable() {
     assert_eq!((whole.cpu.0, whole.pods), (4000, 0));
 }
 
+/// kube-scheduler knows no conditions: a node that has none of this type is used.
+#[test]
+fn a_node_is_ready_unless_it_says_otherwise() {
+    for (conditions, ready) in [
+        ("", true),
+        ("{type: MemoryPressure, status: 'False'}", true),
+        ("{type: Ready, status: 'True'}", true),
+        ("{type: Ready, status: 'False'}", false),
+        ("{type: Ready, status: Unknown}", false),
+        ("{type: Ready}", false),
+    ] {
+        let node = node(&format!("status: {{capacity: {{cpu: 4}}, conditions: [{conditions}]}}"));
+        assert_eq!(node.ready, ready, "{conditions}");
+    }
+}
+
 #[test]
 fn nodes_keep_what_decisions_use() {
     let plain = node("status: {capacity: {cpu: 4}}");
-    assert!(!plain.ready && !plain.unschedulable && !plain.deleting && plain.taints.is_empty());
+    assert!(!plain.unschedulable && !plain.deleting && plain.taints.is_empty());
 
     let full = read_yaml(
         "kind: Node\nmetadata:\n  name: n\n  creationTimestamp: '2026-11-20T10:00:00Z'\n  deletionTimestamp: '2026-11-20T10:00:00Z'\n  \

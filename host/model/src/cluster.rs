@@ -1,352 +1,421 @@
-//! The whole cluster at one moment.
+//! The cluster as it changes.
 
-use std::collections::{BTreeMap, HashMap};
+mod builder;
+mod order;
+mod pools;
+mod snapshot;
+mod table;
+
+use std::cmp::Ordering;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use imbl::Vector;
+
+pub use builder::{ClusterBuilder, Duplicate};
+pub use pools::Pools;
+pub use snapshot::{Changes, NodeId, PodId, Snapshot};
+
+use snapshot::is_pending;
+use table::{Object, Table};
 
 use crate::{
-    CsiNode, DaemonSet, DisruptionBudget, LabelSelector, LabelSet, Machine, Node, Owner, Pod, PodShape, Pool, Resources,
-    SigningRequest, StorageClass, Text, Volume, VolumeClaim,
+    CsiNode, DaemonSet, DisruptionBudget, LabelSet, Machine, Node, Owner, Pod, PodShape, SigningRequest, StorageClass,
+    Text, Volume, VolumeClaim,
 };
 
-/// A node of one snapshot: its place among the nodes in the order of names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct NodeId(pub u32);
+/// The one owner of the cluster: changes go in, snapshots come out.
+///
+/// A snapshot shares with the one before all that has not changed, so taking one costs what has.
+///
+/// `upsert_` takes an object as it is now: new, changed, or as it was. A node or pod with the name of another and a
+/// different UID takes its place, as if that one had been removed first. `remove_` of what is not there does
+/// nothing.
+#[derive(Debug)]
+pub struct Cluster {
+    pools: Pools,
+    now: Snapshot,
+    /// The last snapshot that was handed out.
+    last: Arc<Snapshot>,
+    node_slots: Slots,
+    pod_slots: Slots,
+    wide: bool,
+    /// Unfinished pods by a node that is not there, in the order of names.
+    orphans: HashMap<Text, Vec<PodId>>,
+}
 
-/// A pod of one snapshot: its place among the pods in the order of namespaces and names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PodId(pub u32);
-
-/// The cluster at one moment. Immutable.
+/// Which slots of a table can be used, and which have been.
 #[derive(Debug, Default)]
-pub struct Snapshot {
-    nodes: Vec<Node>,
-    pods: Vec<Pod>,
-    budgets: Vec<DisruptionBudget>,
-    signing_requests: Vec<SigningRequest>,
-    machines: Vec<Machine>,
-    claims: BTreeMap<(Text, Text), VolumeClaim>,
-    volumes: BTreeMap<Text, Volume>,
-    storage_classes: BTreeMap<Text, StorageClass>,
-    csi_nodes: BTreeMap<Text, CsiNode>,
-    daemon_sets: BTreeMap<(Text, Text), DaemonSet>,
-    namespaces: HashMap<Text, Arc<LabelSet>>,
-    pods_by_node: Vec<Vec<PodId>>,
-    replicas: HashMap<Arc<Owner>, u32>,
+struct Slots {
+    free: BTreeSet<u32>,
+    /// Empty now, but not in the last snapshot.
+    retired: Vec<u32>,
+    /// Changed since the last snapshot.
+    touched: BTreeSet<u32>,
 }
 
-/// Collects objects for a snapshot and makes equal parts one.
-#[derive(Debug, Default)]
-pub struct ClusterBuilder {
-    texts: Pool<str>,
-    label_sets: Pool<LabelSet>,
-    shapes: Pool<PodShape>,
-    owners: Pool<Owner>,
-    nodes: HashMap<Text, Node>,
-    pods: HashMap<(Text, Box<str>), Pod>,
-    budgets: BTreeMap<(Text, Text), DisruptionBudget>,
-    signing_requests: BTreeMap<Text, SigningRequest>,
-    machines: BTreeMap<Text, Machine>,
-    claims: BTreeMap<(Text, Text), VolumeClaim>,
-    volumes: BTreeMap<Text, Volume>,
-    storage_classes: BTreeMap<Text, StorageClass>,
-    csi_nodes: BTreeMap<Text, CsiNode>,
-    daemon_sets: BTreeMap<(Text, Text), DaemonSet>,
-    namespaces: HashMap<Text, Arc<LabelSet>>,
+// === impl Cluster ===
+
+impl Default for Cluster {
+    fn default() -> Self {
+        static LINEAGES: AtomicU64 = AtomicU64::new(1);
+        let now = Snapshot { lineage: LINEAGES.fetch_add(1, Relaxed), ..Snapshot::default() };
+        Self {
+            pools: Pools::default(),
+            now,
+            last: Arc::default(),
+            node_slots: Slots::default(),
+            pod_slots: Slots::default(),
+            wide: true,
+            orphans: HashMap::new(),
+        }
+    }
 }
 
-/// Two objects of one kind have one name. The first is kept.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{kind} {name} is there twice, as two different objects; keep one of them")]
-pub struct Duplicate {
-    /// The kind.
-    pub kind: &'static str,
-    /// The name, with its namespace where it has one.
-    pub name: String,
-}
+impl Cluster {
+    /// The cluster as it is now. Costs what has changed since the last one, not the cluster's size.
+    pub fn snapshot(&mut self) -> Arc<Snapshot> {
+        let nodes = self.node_slots.settle(&mut self.now.nodes, &self.last.nodes);
+        let pods = self.pod_slots.settle(&mut self.now.pods, &self.last.pods);
+        while self.now.pods_by_node.len() > self.now.nodes.slots() {
+            self.now.pods_by_node.pop_back();
+        }
+        let mut changes = Changes { wide: std::mem::take(&mut self.wide), ..Changes::default() };
+        if self.now.version > 0 {
+            changes.nodes = nodes.into_iter().map(NodeId).collect();
+            changes.pods = pods.into_iter().map(PodId).collect();
+        }
+        self.now.version += 1;
+        self.last = Arc::new(Snapshot { changes, ..self.now.clone() });
+        self.last.clone()
+    }
 
-// === impl ClusterBuilder ===
+    /// Where equal parts become one.
+    pub fn pools(&mut self) -> &mut Pools {
+        &mut self.pools
+    }
 
-impl ClusterBuilder {
     /// The shared copy of a text.
     pub fn text(&mut self, text: &str) -> Text {
-        self.texts.text(text)
+        self.pools.text(text)
     }
 
     /// The shared copy of a set of labels.
     pub fn labels(&mut self, labels: LabelSet) -> Arc<LabelSet> {
-        self.label_sets.share(labels)
+        self.pools.labels(labels)
     }
 
     /// The shared copy of a shape.
     pub fn shape(&mut self, shape: PodShape) -> Arc<PodShape> {
-        self.shapes.share(shape)
+        self.pools.shape(shape)
     }
 
     /// The shared copy of an owner.
     pub fn owner(&mut self, owner: Owner) -> Arc<Owner> {
-        self.owners.share(owner)
+        self.pools.owner(owner)
     }
 
-    /// Adds a node. The same object again replaces the earlier copy.
-    pub fn add_node(&mut self, node: Node) -> Result<(), Duplicate> {
-        if let Some(known) = self.nodes.get(&node.name)
-            && known.uid != node.uid
-        {
-            return Err(Duplicate { kind: "Node", name: node.name.to_string() });
-        }
-        self.nodes.insert(node.name.clone(), node);
-        Ok(())
-    }
-
-    /// Adds a pod. The same object again replaces the earlier copy.
-    pub fn add_pod(&mut self, pod: Pod) -> Result<(), Duplicate> {
-        let key = (pod.namespace.clone(), pod.name.clone());
-        if let Some(known) = self.pods.get(&key)
-            && known.uid != pod.uid
-        {
-            return Err(Duplicate { kind: "Pod", name: pod.full_name() });
-        }
-        self.pods.insert(key, pod);
-        Ok(())
-    }
-
-    /// Adds a budget. The same name again replaces the earlier copy.
-    pub fn add_budget(&mut self, budget: DisruptionBudget) {
-        self.budgets.insert((budget.namespace.clone(), budget.name.clone()), budget);
-    }
-
-    /// Adds a signing request. The same name again replaces the earlier copy.
-    pub fn add_signing_request(&mut self, request: SigningRequest) {
-        self.signing_requests.insert(request.name.clone(), request);
-    }
-
-    /// Adds a machine of the inventory. The same name again replaces the earlier copy.
-    pub fn add_machine(&mut self, machine: Machine) {
-        self.machines.insert(machine.name.clone(), machine);
-    }
-
-    /// Adds a volume claim. The same name again replaces the earlier copy.
-    pub fn add_claim(&mut self, claim: VolumeClaim) {
-        self.claims.insert((claim.namespace.clone(), claim.name.clone()), claim);
-    }
-
-    /// Adds a volume. The same name again replaces the earlier copy.
-    pub fn add_volume(&mut self, volume: Volume) {
-        self.volumes.insert(volume.name.clone(), volume);
-    }
-
-    /// Adds a storage class. The same name again replaces the earlier copy.
-    pub fn add_storage_class(&mut self, class: StorageClass) {
-        self.storage_classes.insert(class.name.clone(), class);
-    }
-
-    /// Adds what the CSI drivers say of a node. The same node again replaces the earlier copy.
-    pub fn add_csi_node(&mut self, csi_node: CsiNode) {
-        self.csi_nodes.insert(csi_node.node.clone(), csi_node);
-    }
-
-    /// Adds a DaemonSet. The same name again replaces the earlier copy.
-    pub fn add_daemon_set(&mut self, daemon_set: DaemonSet) {
-        self.daemon_sets.insert((daemon_set.namespace.clone(), daemon_set.name.clone()), daemon_set);
-    }
-
-    /// Adds a namespace.
-    pub fn add_namespace(&mut self, name: Text, labels: Arc<LabelSet>) {
-        self.namespaces.insert(name, labels);
-    }
-
-    /// How many distinct pod shapes there are so far.
-    pub fn distinct_shapes(&self) -> usize {
-        self.shapes.len()
-    }
-
-    /// The snapshot of everything added.
-    pub fn build(self) -> Snapshot {
-        let mut nodes: Vec<Node> = self.nodes.into_values().collect();
-        nodes.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        let mut pods: Vec<Pod> = self.pods.into_values().collect();
-        pods.sort_unstable_by(|a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
-        let budgets = self.budgets.into_values().collect();
-        let signing_requests = self.signing_requests.into_values().collect();
-        let machines = self.machines.into_values().collect();
-
-        let mut pods_by_node = vec![Vec::new(); nodes.len()];
-        let mut replicas: HashMap<Arc<Owner>, u32> = HashMap::new();
-        for (pod, id) in pods.iter().zip(0u32..) {
-            if pod.finished() {
-                continue;
+    /// A node as it is now.
+    pub fn upsert_node(&mut self, node: Node) {
+        if let Some((NodeId(slot), known)) = self.now.find_node(&node.name) {
+            if known.same(&node) {
+                return;
             }
-            if let Some(owner) = &pod.owner {
-                *replicas.entry(owner.clone()).or_default() += 1;
+            if known.uid == node.uid {
+                self.now.nodes.replace(slot, node);
+                self.node_slots.touched.insert(slot);
+                return;
             }
-            if let Some(name) = &pod.node
-                && let Ok(at) = nodes.binary_search_by(|node| node.name.cmp(name))
-            {
-                pods_by_node[at].push(PodId(id));
+            self.remove_node(&node.name);
+        }
+        let slot = self.node_slots.take(&self.now.nodes);
+        let pods = Arc::new(self.orphans.remove(&node.name).unwrap_or_default());
+        if let Some(place) = self.now.pods_by_node.get_mut(slot as usize) {
+            *place = pods;
+        } else {
+            self.now.pods_by_node.push_back(pods);
+        }
+        self.now.node_ids.insert(node.name.clone(), NodeId(slot));
+        self.now.nodes.add(slot, node);
+    }
+
+    /// A node is gone. Its pods may not be, and are its pods again if it comes back.
+    pub fn remove_node(&mut self, name: &str) {
+        let Some(NodeId(slot)) = self.now.node_ids.remove(name) else { return };
+        if let Some(place) = self.now.pods_by_node.get_mut(slot as usize) {
+            let pods = Arc::unwrap_or_clone(std::mem::take(place));
+            if !pods.is_empty() {
+                self.orphans.insert(self.pools.text(name), pods);
             }
         }
-        Snapshot {
-            nodes,
-            pods,
-            budgets,
-            signing_requests,
-            machines,
-            claims: self.claims,
-            volumes: self.volumes,
-            storage_classes: self.storage_classes,
-            csi_nodes: self.csi_nodes,
-            daemon_sets: self.daemon_sets,
-            namespaces: self.namespaces,
-            pods_by_node,
-            replicas,
+        self.now.nodes.remove(slot);
+        self.node_slots.leave(slot, &self.last.nodes);
+    }
+
+    /// A pod as it is now.
+    pub fn upsert_pod(&mut self, pod: Pod) {
+        if let Some((slot, known)) = self.now.pods.find(pod.key()) {
+            if known.same(&pod) {
+                return;
+            }
+            let known = known.clone();
+            if known.uid == pod.uid {
+                self.index(PodId(slot), Some(&known), Some(&pod));
+                self.now.pods.replace(slot, pod);
+                self.pod_slots.touched.insert(slot);
+                return;
+            }
+            self.remove_pod(&pod.namespace, &pod.name);
+        }
+        let slot = self.pod_slots.take(&self.now.pods);
+        self.index(PodId(slot), None, Some(&pod));
+        self.now.pods.add(slot, pod);
+    }
+
+    /// A pod is gone.
+    pub fn remove_pod(&mut self, namespace: &str, name: &str) {
+        let Some((slot, known)) = self.now.pods.find((namespace, name)) else { return };
+        let known = known.clone();
+        self.index(PodId(slot), Some(&known), None);
+        self.now.pods.remove(slot);
+        self.pod_slots.leave(slot, &self.last.pods);
+    }
+
+    /// A budget as it is now.
+    pub fn upsert_budget(&mut self, budget: DisruptionBudget) {
+        put(&mut self.now.budgets, budget, |a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
+    }
+
+    /// A budget is gone.
+    pub fn remove_budget(&mut self, namespace: &str, name: &str) {
+        let key = (namespace, name);
+        take(&mut self.now.budgets, |budget| (budget.namespace.as_str(), budget.name.as_str()).cmp(&key));
+    }
+
+    /// A signing request as it is now.
+    pub fn upsert_signing_request(&mut self, request: SigningRequest) {
+        put(&mut self.now.signing_requests, request, |a, b| a.name.cmp(&b.name));
+    }
+
+    /// A signing request is gone.
+    pub fn remove_signing_request(&mut self, name: &str) {
+        take(&mut self.now.signing_requests, |request| request.name.as_str().cmp(name));
+    }
+
+    /// A machine of the inventory as it is now.
+    pub fn upsert_machine(&mut self, machine: Machine) {
+        put(&mut self.now.machines, machine, |a, b| a.name.cmp(&b.name));
+    }
+
+    /// A machine is gone from the inventory.
+    pub fn remove_machine(&mut self, name: &str) {
+        take(&mut self.now.machines, |machine| machine.name.as_str().cmp(name));
+    }
+
+    /// A volume claim as it is now.
+    pub fn upsert_claim(&mut self, claim: VolumeClaim) {
+        let key = (claim.namespace.clone(), claim.name.clone());
+        if self.now.claims.get(&key) != Some(&claim) {
+            self.now.claims.insert(key, claim);
+            self.wide = true;
+        }
+    }
+
+    /// A volume claim is gone.
+    pub fn remove_claim(&mut self, namespace: &str, name: &str) {
+        self.wide |= self.now.claims.remove(&(namespace.into(), name.into())).is_some();
+    }
+
+    /// A volume as it is now.
+    pub fn upsert_volume(&mut self, volume: Volume) {
+        if self.now.volumes.get(&volume.name) != Some(&volume) {
+            self.now.volumes.insert(volume.name.clone(), volume);
+            self.wide = true;
+        }
+    }
+
+    /// A volume is gone.
+    pub fn remove_volume(&mut self, name: &str) {
+        self.wide |= self.now.volumes.remove(name).is_some();
+    }
+
+    /// A storage class as it is now.
+    pub fn upsert_storage_class(&mut self, class: StorageClass) {
+        if self.now.storage_classes.get(&class.name) != Some(&class) {
+            self.now.storage_classes.insert(class.name.clone(), class);
+            self.wide = true;
+        }
+    }
+
+    /// A storage class is gone.
+    pub fn remove_storage_class(&mut self, name: &str) {
+        self.wide |= self.now.storage_classes.remove(name).is_some();
+    }
+
+    /// What the CSI drivers say of a node now.
+    pub fn upsert_csi_node(&mut self, csi_node: CsiNode) {
+        if self.now.csi_nodes.get(&csi_node.node) != Some(&csi_node) {
+            self.now.csi_nodes.insert(csi_node.node.clone(), csi_node);
+            self.wide = true;
+        }
+    }
+
+    /// The CSI drivers say nothing more of a node.
+    pub fn remove_csi_node(&mut self, node: &str) {
+        self.wide |= self.now.csi_nodes.remove(node).is_some();
+    }
+
+    /// A DaemonSet as it is now.
+    pub fn upsert_daemon_set(&mut self, daemon_set: DaemonSet) {
+        self.now.daemon_sets.insert((daemon_set.namespace.clone(), daemon_set.name.clone()), daemon_set);
+    }
+
+    /// A DaemonSet is gone.
+    pub fn remove_daemon_set(&mut self, namespace: &str, name: &str) {
+        self.now.daemon_sets.remove(&(namespace.into(), name.into()));
+    }
+
+    /// A namespace with its labels as they are now.
+    pub fn upsert_namespace(&mut self, name: Text, labels: Arc<LabelSet>) {
+        if self.now.namespaces.get(&name) != Some(&labels) {
+            self.now.namespaces.insert(name, labels);
+            self.wide = true;
+        }
+    }
+
+    /// A namespace is gone.
+    pub fn remove_namespace(&mut self, name: &str) {
+        self.wide |= self.now.namespaces.remove(name).is_some();
+    }
+
+    /// Keeps up every index of pods while one becomes another of its name. The table still holds the old one.
+    fn index(&mut self, id: PodId, old: Option<&Pod>, new: Option<&Pod>) {
+        let Some(pod) = old.or(new) else { return };
+        let waited = old.is_some_and(is_pending);
+        if waited != new.is_some_and(is_pending) {
+            let compare = self.now.pods.against(pod.key());
+            if waited {
+                self.now.pending.remove(compare);
+            } else {
+                self.now.pending.insert(id.0, compare);
+            }
+        }
+        // Everything else is about pods that have not finished.
+        let (was, is) = (old.filter(|pod| !pod.finished()), new.filter(|pod| !pod.finished()));
+        if home(was) != home(is) {
+            home(was).into_iter().for_each(|node| self.leave(node, pod));
+            home(is).into_iter().for_each(|node| self.enter(node, pod, id));
+        }
+        if owner(was) != owner(is) {
+            owner(was).into_iter().for_each(|owner| self.one_less(owner));
+            owner(is).into_iter().for_each(|owner| *self.now.replicas.entry(owner.clone()).or_default() += 1);
+        }
+        if claims(was) != claims(is) {
+            let user = |claim: &Text| (pod.namespace.clone(), claim.clone(), id);
+            for claim in claims(was) {
+                self.now.claim_users.remove(&user(claim));
+            }
+            for claim in claims(is) {
+                self.now.claim_users.insert(user(claim));
+            }
+        }
+    }
+
+    /// The pods of a node, which may not be there, and the table by whose names they are sorted.
+    fn pods_of(&mut self, node: &Text) -> (&mut Vec<PodId>, &Table<Pod>) {
+        let slot = self.now.node_ids.get(node).map(|id| id.0 as usize);
+        let pods = match slot.and_then(|slot| self.now.pods_by_node.get_mut(slot)) {
+            Some(pods) => Arc::make_mut(pods),
+            None => self.orphans.entry(node.clone()).or_default(),
+        };
+        (pods, &self.now.pods)
+    }
+
+    fn enter(&mut self, node: &Text, pod: &Pod, id: PodId) {
+        let (pods, table) = self.pods_of(node);
+        let compare = table.against(pod.key());
+        // What comes in the order of names needs no search.
+        let place = match pods.last() {
+            Some(last) if compare(last.0).is_gt() => pods.partition_point(|known| compare(known.0).is_lt()),
+            _ => pods.len(),
+        };
+        pods.insert(place, id);
+    }
+
+    fn leave(&mut self, node: &Text, pod: &Pod) {
+        let (pods, table) = self.pods_of(node);
+        if let Ok(place) = pods.binary_search_by(|known| table.against(pod.key())(known.0)) {
+            pods.remove(place);
+        }
+        if pods.is_empty() {
+            self.orphans.remove(node);
+        }
+    }
+
+    fn one_less(&mut self, owner: &Owner) {
+        if let Some(replicas) = self.now.replicas.get_mut(owner) {
+            *replicas -= 1;
+            if *replicas == 0 {
+                self.now.replicas.remove(owner);
+            }
         }
     }
 }
 
-// === impl Snapshot ===
+fn home(pod: Option<&Pod>) -> Option<&Text> {
+    pod?.node.as_ref()
+}
 
-impl Snapshot {
-    /// Every node, in the order of names.
-    pub fn nodes(&self) -> impl Iterator<Item = (NodeId, &Node)> {
-        self.nodes.iter().zip(0u32..).map(|(node, id)| (NodeId(id), node))
+fn owner(pod: Option<&Pod>) -> Option<&Arc<Owner>> {
+    pod?.owner.as_ref()
+}
+
+fn claims(pod: Option<&Pod>) -> &[Text] {
+    pod.map_or(&[], |pod| &pod.claims)
+}
+
+/// Puts an item into a sorted list, over the one that compares as equal if there is one.
+fn put<T: Clone>(list: &mut Vector<T>, item: T, order: impl Fn(&T, &T) -> Ordering) {
+    match list.binary_search_by(|known| order(known, &item)) {
+        Ok(place) => drop(list.set(place, item)),
+        Err(place) => list.insert(place, item),
+    }
+}
+
+/// Takes the item that compares as equal out of a sorted list.
+fn take<T: Clone>(list: &mut Vector<T>, compare: impl Fn(&T) -> Ordering) {
+    if let Ok(place) = list.binary_search_by(compare) {
+        list.remove(place);
+    }
+}
+
+// === impl Slots ===
+
+impl Slots {
+    /// A slot for something new: the lowest that is free, so that those past the end, which are all free, follow
+    /// each other.
+    fn take<T: Object>(&mut self, table: &Table<T>) -> u32 {
+        let next = || u32::try_from(table.slots()).unwrap_or(u32::MAX);
+        let slot = self.free.pop_first().unwrap_or_else(next);
+        self.touched.insert(slot);
+        slot
     }
 
-    /// Every pod, in the order of namespaces and names.
-    pub fn pods(&self) -> impl Iterator<Item = (PodId, &Pod)> {
-        self.pods.iter().zip(0u32..).map(|(pod, id)| (PodId(id), pod))
-    }
-
-    /// How many nodes there are.
-    pub fn node_count(&self) -> usize {
-        self.nodes.len()
-    }
-
-    /// How many pods there are.
-    pub fn pod_count(&self) -> usize {
-        self.pods.len()
-    }
-
-    /// The node of this id, which must be of this snapshot.
-    pub fn node(&self, id: NodeId) -> &Node {
-        &self.nodes[id.0 as usize]
-    }
-
-    /// The pod of this id, which must be of this snapshot.
-    pub fn pod(&self, id: PodId) -> &Pod {
-        &self.pods[id.0 as usize]
-    }
-
-    /// The node of this id, if there is one: for ids from outside.
-    pub fn find_node_id(&self, id: u32) -> Option<(NodeId, &Node)> {
-        self.nodes.get(id as usize).map(|node| (NodeId(id), node))
-    }
-
-    /// The pod of this id, if there is one: for ids from outside.
-    pub fn find_pod_id(&self, id: u32) -> Option<(PodId, &Pod)> {
-        self.pods.get(id as usize).map(|pod| (PodId(id), pod))
-    }
-
-    /// The node of this name.
-    pub fn find_node(&self, name: &str) -> Option<(NodeId, &Node)> {
-        let at = self.nodes.binary_search_by(|node| node.name.as_str().cmp(name)).ok()?;
-        self.find_node_id(u32::try_from(at).ok()?)
-    }
-
-    /// Pods on a node that have not finished, in the order of namespaces and names.
-    pub fn pods_on(&self, node: NodeId) -> &[PodId] {
-        &self.pods_by_node[node.0 as usize]
-    }
-
-    /// What the pods on a node request, one place for each included.
-    pub fn requested_on(&self, node: NodeId) -> Resources {
-        let mut sum = Resources::default();
-        for &pod in self.pods_on(node) {
-            sum.add(&self.pod(pod).shape.requests, 1);
+    /// What was in a slot is gone. Until a snapshot says so, nothing else comes where the last one has something.
+    fn leave<T: Object>(&mut self, slot: u32, last: &Table<T>) {
+        self.touched.insert(slot);
+        if last.get(slot).is_some() {
+            self.retired.push(slot);
+        } else {
+            self.free.insert(slot);
         }
-        sum
     }
 
-    /// Pods that have not finished and have this owner.
-    pub fn replicas_of(&self, owner: &Owner) -> u32 {
-        self.replicas.get(owner).copied().unwrap_or(0)
-    }
-
-    /// Budgets that cover a pod.
-    pub fn budgets_of<'a>(&'a self, pod: &'a Pod) -> impl Iterator<Item = (usize, &'a DisruptionBudget)> {
-        self.budgets.iter().enumerate().filter(|(_, budget)| budget.covers(pod))
-    }
-
-    /// Every budget, in the order of namespaces and names.
-    pub fn budgets(&self) -> &[DisruptionBudget] {
-        &self.budgets
-    }
-
-    /// Every signing request, in the order of names.
-    pub fn signing_requests(&self) -> &[SigningRequest] {
-        &self.signing_requests
-    }
-
-    /// Every machine of the inventory, in the order of names.
-    pub fn machines(&self) -> &[Machine] {
-        &self.machines
-    }
-
-    /// The volume claim of this name.
-    pub fn claim(&self, namespace: &Text, name: &Text) -> Option<&VolumeClaim> {
-        self.claims.get(&(namespace.clone(), name.clone()))
-    }
-
-    /// Every volume claim, in the order of namespaces and names.
-    pub fn claims(&self) -> impl Iterator<Item = &VolumeClaim> {
-        self.claims.values()
-    }
-
-    /// The volume of this name.
-    pub fn volume(&self, name: &str) -> Option<&Volume> {
-        self.volumes.get(name)
-    }
-
-    /// Every volume, in the order of names.
-    pub fn volumes(&self) -> impl Iterator<Item = &Volume> {
-        self.volumes.values()
-    }
-
-    /// The storage class of this name.
-    pub fn storage_class(&self, name: &str) -> Option<&StorageClass> {
-        self.storage_classes.get(name)
-    }
-
-    /// Every storage class, in the order of names.
-    pub fn storage_classes(&self) -> impl Iterator<Item = &StorageClass> {
-        self.storage_classes.values()
-    }
-
-    /// What the CSI drivers say of the node of this name.
-    pub fn csi_node(&self, node: &str) -> Option<&CsiNode> {
-        self.csi_nodes.get(node)
-    }
-
-    /// Every DaemonSet, in the order of namespaces and names.
-    pub fn daemon_sets(&self) -> impl Iterator<Item = &DaemonSet> {
-        self.daemon_sets.values()
-    }
-
-    /// The labels of a namespace, if it is known.
-    pub fn namespace_labels(&self, name: &str) -> Option<&Arc<LabelSet>> {
-        self.namespaces.get(name)
-    }
-
-    /// True if a namespace of this name is known and its labels match.
-    pub fn namespace_matches(&self, name: &str, selector: &LabelSelector) -> bool {
-        self.namespaces.get(name).is_some_and(|labels| selector.matches(labels))
-    }
-
-    /// A number that is the same for the same nodes and pods: seed for whatever needs chance (FNV-1a).
-    pub fn seed(&self) -> u64 {
-        let names = self.nodes.iter().map(|node| node.name.as_str());
-        let names = names.chain(self.pods.iter().flat_map(|pod| [pod.namespace.as_str(), &*pod.name]));
-        names
-            .flat_map(str::bytes)
-            .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    /// Makes ready for a snapshot: which slots differ from the last one, sorted.
+    fn settle<T: Object>(&mut self, table: &mut Table<T>, last: &Table<T>) -> Vec<u32> {
+        self.free.extend(self.retired.drain(..));
+        table.trim();
+        std::mem::take(&mut self.touched).into_iter().filter(|&slot| table.differs(last, slot)).collect()
     }
 }

@@ -1,20 +1,24 @@
 //! The cluster as data: nodes, pods, groups, quantities, selectors.
 //!
 //! ```text
-//!   objects ──> ClusterBuilder ──> Snapshot ─┬─ nodes ── allocatable, labels, taints
-//!               (interns shapes,             ├─ pods  ── shape (shared), node, owner (shared)
-//!                labels, owners)             ├─ budgets, signing requests, machines
-//!                                            └─ indexes: pods by node, pods by owner
+//!   a dump ──> ClusterBuilder ─┐
+//!                              ├─> Cluster ──> Snapshot ─┬─ nodes ── allocatable, labels, taints
+//!   changes ───────────────────┘   (shares shapes,       ├─ pods  ── shape (shared), node, owner (shared)
+//!                                   labels, owners)      ├─ budgets, signing requests, machines
+//!                                                        ├─ indexes: pods by node, by owner, pending
+//!                                                        └─ what differs from the one before
 //! ```
 //!
 //! No I/O and no clock: whoever reads a file or a watch builds these values, and time is an argument.
 #![forbid(unsafe_code)]
 
+mod block_device;
 mod budget;
 mod cluster;
 mod csr;
 mod daemon_set;
 mod group;
+mod instance_type;
 mod inter_pod;
 mod labels;
 mod machine;
@@ -29,11 +33,13 @@ mod units;
 mod volume;
 pub mod well_known;
 
+pub use block_device::{BlockDevice, DynamicAmount, SizedBy};
 pub use budget::DisruptionBudget;
-pub use cluster::{ClusterBuilder, Duplicate, NodeId, PodId, Snapshot};
+pub use cluster::{Changes, Cluster, ClusterBuilder, Duplicate, NodeId, PodId, Pools, Snapshot};
 pub use csr::{CsrState, SigningRequest};
 pub use daemon_set::DaemonSet;
-pub use group::{Arch, InstanceType, Lifecycle, NodeGroup, Os};
+pub use group::{GroupIndex, Lifecycle, NodeGroup, Os, StartupTaints, Subnet};
+pub use instance_type::{Arch, InstanceType, Interfaces};
 pub use inter_pod::{InterPodRules, NodeInclusion, PodAffinityTerm, Preferences, SpreadConstraint};
 pub use labels::LabelSet;
 pub use machine::{Address, AddressKind, Machine};

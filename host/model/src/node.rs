@@ -21,7 +21,7 @@ pub struct Node {
     pub allocatable: Resources,
     /// Cordoned.
     pub unschedulable: bool,
-    /// The condition `Ready` is true.
+    /// The condition `Ready` is true, or there is none.
     pub ready: bool,
     /// When it was created.
     pub created: Option<Timestamp>,

@@ -14,8 +14,12 @@ pub const INSTANCE_TYPE: &str = "node.kubernetes.io/instance-type";
 pub const INSTANCE_TYPE_BETA: &str = "beta.kubernetes.io/instance-type";
 /// CPU architecture of a node.
 pub const ARCH: &str = "kubernetes.io/arch";
+/// Its name before Kubernetes 1.14.
+pub const ARCH_BETA: &str = "beta.kubernetes.io/arch";
 /// Operating system of a node.
 pub const OS: &str = "kubernetes.io/os";
+/// Its name before Kubernetes 1.14.
+pub const OS_BETA: &str = "beta.kubernetes.io/os";
 /// Host name of a node.
 pub const HOSTNAME: &str = "kubernetes.io/hostname";
 /// How a node was bought: `od` or `spot` (Spot Ocean, "Labels and taints").

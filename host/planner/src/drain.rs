@@ -7,6 +7,7 @@
 //!                                                                                      └──> timetable per node
 //! ```
 
+mod candidate;
 mod moves;
 mod plan;
 mod question;

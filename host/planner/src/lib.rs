@@ -8,6 +8,7 @@
 
 pub mod csr;
 pub mod drain;
+pub mod explain;
 
 mod clipped;
 mod policy;

@@ -8,25 +8,49 @@
 //! ```
 
 mod demand;
+mod existing;
+mod headroom;
+mod judge;
+mod launch_block;
+mod launch_request;
+mod launched;
+mod narrow;
+mod network;
+mod offer;
 mod plan;
 mod question;
 mod reason;
 mod template;
+mod why;
 
-pub(crate) use demand::existing_room;
+pub(crate) use existing::{SettledHeadroom, await_starting, settle_pending};
+pub use headroom::{HeadroomConfig, HeadroomUnits, ManualHeadroom, headroom};
+pub(crate) use judge::{Kind, kinds};
+pub use launch_block::LaunchBlock;
+pub use launch_request::{LaunchRequest, launch_requests};
+pub use network::{FreeIps, NetworkRules};
 pub use plan::{PlannedLaunch, ScaleUpPlan, plan_scale_up};
 pub use question::{Choice, LaunchOption, Placement, Remaining, ScaleUpQuestion, ScaleUpVerdict, ShapeDemand};
 pub use reason::{PendingPod, PendingReason};
+pub use template::{MaxPodsMismatch, max_pods_mismatches, runs_on};
 
-use plimsoll_model::{Bytes, MilliCpu, NodeGroup};
+use plimsoll_model::{Bytes, MilliCpu, NodeGroup, StartupTaints};
 
 /// What scale-up may launch.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ScaleUpConfig {
     /// What the whole cluster may become.
     pub limits: ClusterLimits,
     /// What can be launched.
     pub groups: Vec<NodeGroup>,
+    /// Taints that nodes of no group lose soon; a group has its own.
+    pub startup: StartupTaints,
+    /// Room to keep free.
+    pub headroom: HeadroomConfig,
+    /// How nodes use up addresses.
+    pub network: NetworkRules,
+    /// What may not be launched for now.
+    pub blocked: Vec<LaunchBlock>,
 }
 
 /// What the whole cluster may become, launches included.
@@ -38,6 +62,13 @@ pub struct ClusterLimits {
     pub max_memory: Bytes,
     /// Nodes.
     pub max_nodes: u32,
+}
+
+impl ScaleUpConfig {
+    /// The taints that a node of this group, or of none, loses soon.
+    pub fn startup_of<'a>(&'a self, group: Option<&'a NodeGroup>) -> &'a StartupTaints {
+        group.map_or(&self.startup, |group| &group.startup)
+    }
 }
 
 impl Default for ClusterLimits {

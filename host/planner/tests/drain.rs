@@ -15,7 +15,9 @@ use plimsoll_planner::drain::{
     Cause, NodeChoice, NodesQuestion, NodesVerdict, PodTurn, PodsQuestion, ScaleDownConfig, ScaleDownPlan,
     plan_scale_down,
 };
+use plimsoll_planner::scale_up::ScaleUpConfig;
 use plimsoll_planner::{Asked, DrainPolicy};
+use plimsoll_scheduler::Simulation;
 use proptest::prelude::*;
 
 type Nodes = dyn Fn(&NodesQuestion) -> Option<NodesVerdict>;
@@ -62,7 +64,8 @@ fn plan_with(
     pods: &Pods,
 ) -> (ScaleDownPlan, Vec<NodesQuestion>) {
     let policy = Scripted { nodes, pods, asked: RefCell::default() };
-    let plan = plan_scale_down(snapshot, config, NOW, &policy);
+    let mut simulation = Simulation::new(snapshot);
+    let plan = plan_scale_down(snapshot, &mut simulation, &ScaleUpConfig::default(), config, NOW, &policy);
     (plan, policy.asked.into_inner())
 }
 
@@ -137,11 +140,13 @@ fn every_rule_keeps_its_node() {
     };
     assert_eq!(why_kept(careless), "drained");
     assert_eq!(why_kept(|_, pod, _| pod.shape = Arc::new(shape(3000, 1))), "NoPlaceToMovePods");
-    let volume = |node: &mut Node, pod: &mut Pod, _: &mut ScaleDownConfig| {
+    let devices = plimsoll_model::PodShape { resource_claims: true, ..shape(500, 1) };
+    assert_eq!(why_kept(|_, pod, _| pod.shape = Arc::new(devices.clone())), "DevicesNotSimulated");
+    let volume = |_: &mut Node, pod: &mut Pod, _: &mut ScaleDownConfig| {
         pod.volumes.claims = true;
-        *node = fixture::node("n2", "general", "b");
+        pod.claims = ["data".into()].into();
     };
-    assert_eq!(why_kept(volume), "NoPlaceToMovePods");
+    assert_eq!(why_kept(volume), "VolumesUnknown");
 }
 
 #[test]
@@ -155,65 +160,6 @@ fn daemon_mirror_and_finished_pods_do_not_count() {
     assert_eq!(kinds(|pod| pod.owner = owner("DaemonSet", "agent")), "drained");
     assert_eq!(kinds(|pod| pod.annotations = labels(&[(well_known::MIRROR_POD, "x")])), "drained");
     assert_eq!(kinds(|pod| pod.phase = plimsoll_model::Phase::Succeeded), "drained");
-}
-
-/// A pod `guard` on n1 that required anti-affinity keeps away from the pods of these labels.
-fn guard(away_from: &[(&str, &str)], namespaces: &[&str], everywhere: bool) -> Pod {
-    let term = plimsoll_model::PodAffinityTerm {
-        selector: Some(plimsoll_model::LabelSelector {
-            match_labels: away_from.iter().copied().collect(),
-            ..Default::default()
-        }),
-        namespaces: namespaces.iter().map(|name| (*name).into()).collect(),
-        namespace_selector: everywhere.then(plimsoll_model::LabelSelector::default),
-        topology_key: well_known::HOSTNAME.into(),
-    };
-    let mut rules = shape(100, 1);
-    rules.inter_pod.anti_affinity = vec![term];
-    running("guard", "guard", "n1", rules)
-}
-
-#[test]
-fn a_node_whose_pod_another_pod_repels_stays() {
-    let snapshot = World::default()
-        .nodes([node("n1", "general", "a"), node("n2", "general", "a")])
-        .pods([guard(&[("app", "web")], &[], false), running("web", "web", "n2", shape(100, 1))])
-        .build();
-    let plan = plan(&snapshot, &managed(vec![group("general", 0, 10)]));
-    let kept = kept(&snapshot, &plan);
-    assert_eq!((kept["n1"], kept["n2"]), ("InterPodRulesNotSimulated", "InterPodRulesNotSimulated"));
-}
-
-#[test]
-fn anti_affinity_reaches_the_namespaces_that_it_names() {
-    let concerned = |namespaces: &[&str], everywhere: bool| {
-        let guard = Pod { namespace: "elsewhere".into(), ..guard(&[], namespaces, everywhere) };
-        let snapshot = World::default()
-            .nodes([node("n1", "general", "a"), node("n2", "general", "a")])
-            .pods([guard, running("web", "web", "n2", shape(100, 1))])
-            .build();
-        let plan = plan(&snapshot, &managed(vec![group("general", 0, 10)]));
-        kept(&snapshot, &plan).get("n2") == Some(&"InterPodRulesNotSimulated")
-    };
-    assert!(!concerned(&[], false), "its own namespace only");
-    assert!(!concerned(&["third"], false));
-    assert!(concerned(&["third", "shop"], false));
-    assert!(concerned(&[], true));
-}
-
-/// Anti-affinity that names other pods, and a budget of another namespace, concern nobody here.
-#[test]
-fn rules_about_others_keep_nothing() {
-    let guard = guard(&[("app", "other")], &[], false);
-    let elsewhere = plimsoll_model::DisruptionBudget { namespace: "elsewhere".into(), ..budget("web", "web", 0) };
-    let snapshot = World::default()
-        .nodes([node("n1", "general", "a"), node("n2", "general", "a")])
-        .pods([guard, running("web", "web", "n2", shape(100, 1))])
-        .budgets([elsewhere])
-        .build();
-    let plan = plan(&snapshot, &managed(vec![group("general", 0, 10)]));
-    assert_eq!(drained(&snapshot, &plan), ["n2"]);
-    assert_eq!(kept(&snapshot, &plan)["n1"], "InterPodRulesNotSimulated");
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn plan(
     policy: impl Fn(&ScaleUpQuestion) -> Option<ScaleUpVerdict>,
 ) -> (ScaleUpPlan, Vec<ScaleUpQuestion>) {
     let policy = Scripted(policy, RefCell::default());
-    let plan = plan_scale_up(snapshot, config, NOW, &policy);
+    let plan = plan_scale_up(snapshot, &mut plimsoll_scheduler::Simulation::new(snapshot), config, NOW, &policy);
     (plan, policy.1.into_inner())
 }
 
@@ -156,7 +156,8 @@ fn every_pod_that_stays_has_one_reason() {
         node_affinity_policy: plimsoll_model::NodeInclusion::Honor,
         node_taints_policy: plimsoll_model::NodeInclusion::Ignore,
     };
-    assert_eq!(reshape(&|shape| shape.inter_pod.spread = vec![spread.clone()]), "InterPodRulesNotSimulated");
+    assert_eq!(reshape(&|shape| shape.inter_pod.spread = vec![spread.clone()]), "TopologySpreadBlocked");
+    assert_eq!(reshape(&|shape| shape.resource_claims = true), "DevicesNotSimulated");
     assert_eq!(reason_for(pod(), vec![group("general", 0, 0)]).0, "NodeGroupMaxReached");
 
     let mut tainted = group("gpu", 0, 5);

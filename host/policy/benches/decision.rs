@@ -93,7 +93,7 @@ fn scale_up_request(question: &ScaleUpQuestion) -> scale_up::Request {
     let shapes = (0..).zip(&question.shapes).map(|(id, shape)| scale_up::PodShape {
         id,
         pods: shape.pods,
-        example: shape.example.0,
+        example: shape.example.map_or(u32::MAX, |pod| pod.0),
         namespace: shape.namespace.to_string(),
         milli_cpu: shape.cpu.0,
         memory_bytes: shape.memory.0,
@@ -102,7 +102,7 @@ fn scale_up_request(question: &ScaleUpQuestion) -> scale_up::Request {
         lifecycle: shape.lifecycle.map(lifecycle),
         waiting_ms: shape.waiting.map(|waiting| waiting.0),
         deadline_ms: None,
-        headroom: false,
+        headroom: shape.headroom,
     });
     let options = (0..).zip(&question.options).map(|(id, option)| scale_up::LaunchOption {
         id,

@@ -166,7 +166,7 @@ mod tests {
                     deletion: None,
                     grace: Millis(0),
                     volumes: Volumes::default(),
-        claims: [].into(),
+                    claims: [].into(),
                 })
                 .unwrap();
         }

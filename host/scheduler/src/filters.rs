@@ -2,12 +2,15 @@
 //!
 //! Source of the rules: the plugins under `pkg/scheduler/framework/plugins` of kubernetes, 1.31 to 1.36.
 
-use plimsoll_model::{PodShape, Taint, TaintEffect, Text};
+use plimsoll_model::{PodShape, Taint, TaintEffect, Text, one_line};
 
 use crate::NodeState;
 
 /// The taint that stands for a cordoned node.
 const UNSCHEDULABLE_TAINT: &str = "node.kubernetes.io/unschedulable";
+
+/// What a pod asks for can be as long as it likes; what is said of it is cut, in characters.
+const LONGEST_REASON: usize = 300;
 
 /// A filter plugin of kube-scheduler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -130,11 +133,15 @@ fn untolerated<'a>(shape: &PodShape, node: &'a NodeState) -> Option<&'a Taint> {
 }
 
 fn node_affinity_holds(shape: &PodShape, node: &NodeState) -> bool {
-    node.labels.contains_all(&shape.node_selector)
+    !node.barred
+        && node.labels.contains_all(&shape.node_selector)
         && shape.node_affinity.as_ref().is_none_or(|affinity| affinity.matches(&node.name, &node.labels))
 }
 
 fn node_affinity(shape: &PodShape, node: &NodeState) -> Option<String> {
+    if node.barred {
+        return Some("does not meet the affinity that the scheduler adds to every pod".to_owned());
+    }
     for (key, value) in shape.node_selector.iter() {
         if node.labels.get(key) != Some(value) {
             return Some(format!("lacks label {key}={value}"));
@@ -153,7 +160,7 @@ fn node_affinity(shape: &PodShape, node: &NodeState) -> Option<String> {
             all.map(ToString::to_string).collect::<Vec<_>>().join(" and ")
         })
         .collect();
-    Some(format!("does not meet node affinity: {}", terms.join(", or ")))
+    Some(one_line(&format!("does not meet node affinity: {}", terms.join(", or ")), LONGEST_REASON).into_owned())
 }
 
 fn shortages(shape: &PodShape, node: &NodeState) -> Vec<String> {

@@ -31,7 +31,10 @@ impl Simulation {
         let (Some(rules), Some(place)) = (self.rules(class), self.place(id)) else { return room };
         let eligible = |tracker: TrackerId| self.tracker(tracker).eligible(id.0 as usize);
         room = room.min(self.rule_room(rules, place, &eligible));
-        if rules.away.iter().any(|away| self.feeds(class).contains(away)) { room.min(1) } else { room }
+        // A node without the key has no domain in which the first of two would be in the way of the second.
+        let feeds = self.feeds(class);
+        let apart = |id: &TrackerId| feeds.contains(id) && place.domain(self.key(*id)).is_some();
+        if rules.away.iter().chain(&rules.repelled).any(apart) { room.min(1) } else { room }
     }
 
     /// True if kube-scheduler would let a pod of a prepared class run on the node.
@@ -50,13 +53,21 @@ impl Simulation {
         }
         if let (Some(rules), Some(place)) = (self.rules(class), self.place(id)) {
             let eligible = |tracker: TrackerId| self.tracker(tracker).eligible(id.0 as usize);
-            all.extend(self.breaches(rules, place, &eligible).into_iter().map(|breach| self.rejection(class, breach)));
+            all.extend(self.rejections(class, self.breaches(rules, place, &eligible)));
         }
         if !self.is_open(id) && schedulable(&known.shape, node) {
             // Kubernetes taints such a node; a dump may have been taken before that.
             all.push(Rejection { filter: Filter::NodeUnschedulable, reason: "the node is not ready".to_owned() });
         }
         all.sort_by_key(|rejection| rejection.filter);
+        all
+    }
+
+    /// Broken rules between pods, each once and in an order that does not depend on which was met first.
+    pub(crate) fn rejections(&self, class: ClassId, breaches: Vec<Breach>) -> Vec<Rejection> {
+        let mut all: Vec<Rejection> = breaches.into_iter().map(|breach| self.rejection(class, breach)).collect();
+        all.sort_by(|a, b| (a.filter, &a.reason).cmp(&(b.filter, &b.reason)));
+        all.dedup();
         all
     }
 
@@ -80,7 +91,8 @@ impl Simulation {
                 let rules = self.rules(class);
                 let rule = rules.and_then(|rules| rules.spread.iter().find(|rule| rule.tracker == id));
                 let most = rule.map_or(0, |rule| rule.max_skew);
-                let reason = format!("this {} has {count} such pods, the least any has is {floor}; maxSkew is {most}", key(id));
+                let reason =
+                    format!("this {} has {count} such pods, the least any has is {floor}; maxSkew is {most}", key(id));
                 (Filter::PodTopologySpread, reason)
             }
         };

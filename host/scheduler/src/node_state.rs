@@ -17,6 +17,8 @@ pub struct NodeState {
     pub taints: Vec<Taint>,
     /// Cordoned.
     pub unschedulable: bool,
+    /// The scheduler's own affinity keeps every pod off it: see [`SchedulerProfile`](crate::SchedulerProfile).
+    pub barred: bool,
     /// What pods may still request.
     pub free: Resources,
     /// Ports that pods on it have taken.
@@ -60,22 +62,37 @@ impl NodeState {
 
     /// How many pods of a shape there is room for, at most `want`; ports and resources only.
     pub fn room_for(&self, shape: &PodShape, want: u32) -> u32 {
-        let taken = |port: &HostPort| self.ports.iter().any(|known| known.conflicts(port));
-        if shape.host_ports.iter().any(taken) {
-            return 0;
-        }
-        let want = if shape.host_ports.is_empty() { want } else { want.min(1) };
-        let mut room = u64::from(want);
-        let mut limit = |free: u64, need: u64| {
-            room = room.min(free.checked_div(need).unwrap_or(u64::MAX));
-        };
-        limit(self.free.cpu.0, shape.requests.cpu.0);
-        limit(self.free.memory.0, shape.requests.memory.0);
-        limit(self.free.ephemeral_storage.0, shape.requests.ephemeral_storage.0);
-        limit(self.free.pods, shape.requests.pods);
-        for (name, need) in shape.requests.extended() {
-            limit(self.free.get_extended(name), *need);
-        }
-        u32::try_from(room).unwrap_or(want)
+        room(&self.free, &self.ports, shape, want)
     }
+}
+
+/// How many pods of a shape ports and resources leave room for, at most `want`.
+pub(crate) fn room(free: &Resources, ports: &[HostPort], shape: &PodShape, want: u32) -> u32 {
+    let need = &shape.requests;
+    let taken = |port: &HostPort| ports.iter().any(|known| known.conflicts(port));
+    if !takes_one(free, need) || shape.host_ports.iter().any(taken) {
+        return 0;
+    }
+    let want = if shape.host_ports.is_empty() { want } else { want.min(1) };
+    let mut room = u64::from(want);
+    let mut limit = |free: u64, need: u64| {
+        room = room.min(free.checked_div(need).unwrap_or(u64::MAX));
+    };
+    limit(free.cpu.0, need.cpu.0);
+    limit(free.memory.0, need.memory.0);
+    limit(free.ephemeral_storage.0, need.ephemeral_storage.0);
+    limit(free.pods, need.pods);
+    for (name, need) in need.extended() {
+        limit(free.get_extended(name), *need);
+    }
+    u32::try_from(room).unwrap_or(want)
+}
+
+/// True if there is room for one pod that requests this. Where nothing is free, nothing can be requested.
+pub(crate) fn takes_one(free: &Resources, need: &Resources) -> bool {
+    need.cpu <= free.cpu
+        && need.memory <= free.memory
+        && need.pods <= free.pods
+        && need.ephemeral_storage <= free.ephemeral_storage
+        && need.extended().iter().all(|(name, amount)| *amount <= free.get_extended(name))
 }

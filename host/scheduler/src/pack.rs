@@ -1,201 +1,426 @@
-//! How many nodes of one kind it takes to place pods of several shapes.
+//! How many nodes of one kind it takes to place pods, and which pods go together.
 //!
 //! First-fit decreasing over runs of equal nodes: what happens to one node of a run happens to all of them
-//! at once, so the cost follows the number of shapes, not the number of pods or nodes.
+//! at once, so the cost follows the number of lots, not the number of pods or nodes.
 
-use std::cmp::Reverse;
+use std::collections::HashMap;
 
-use plimsoll_model::{PodShape, Resources};
+use plimsoll_model::{Bytes, HostPort, MilliCpu, Resources};
 
-use crate::NodeState;
-
-/// Pods of one shape that want a place.
-#[derive(Clone, Copy, Debug)]
-pub struct Demand<'a> {
-    /// Their shape. The node's labels and taints must suit it already: see [`crate::why_not_statically`].
-    pub shape: &'a PodShape,
-    /// How many.
-    pub pods: u32,
-}
+use crate::batch::{Batch, HostRules, Lot};
+use crate::node_state::{room, takes_one};
+use crate::tracker::TrackerId;
+use crate::volumes::Attached;
+use crate::{ClassId, NodeState, Site};
 
 /// Pods placed on new nodes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Packing {
     /// Nodes used; each has at least one pod.
     pub nodes: u32,
-    /// Pods placed of each demand, in the order of the demands.
-    pub placed: Vec<u32>,
+    /// Pods placed, by their place in the list of what was wanted, in that order; none is zero.
+    pub placed: Vec<(u32, u32)>,
     /// What stays free on the nodes used.
     pub free: Resources,
+    /// The nodes, by what is on them.
+    pub runs: Vec<Run>,
 }
 
-/// Equal nodes with equal pods on them.
-struct Run {
-    node: NodeState,
-    nodes: u32,
+/// Equal new nodes with equal pods on them.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// How many nodes.
+    pub nodes: u32,
+    /// What is free on one of them.
+    pub free: Resources,
+    ports: Vec<HostPort>,
+    attached: Attached,
+    /// Counters of single hosts.
+    counts: Vec<(TrackerId, u32)>,
+    /// Some pod was placed on each.
+    used: bool,
+    /// The pods on one of them that were placed here, by a class of their size, where that is remembered.
+    pub pods: Vec<(ClassId, u32)>,
 }
 
-/// Places pods on at most `max_nodes` new nodes that are copies of `template`.
-pub fn pack(template: &NodeState, demands: &[Demand<'_>], max_nodes: u32) -> Packing {
-    let mut order: Vec<usize> = (0..demands.len()).collect();
-    order.sort_by_key(|&at| Reverse(share(demands[at].shape, &template.free)));
-    let mut runs: Vec<Run> = Vec::new();
-    let mut unused = max_nodes;
-    let mut placed = vec![0; demands.len()];
-    for at in order {
-        let Demand { shape, pods } = demands[at];
-        let mut left = pods;
-        let mut next = Vec::with_capacity(runs.len() + 2);
-        for run in runs {
-            left -= fill(run, shape, left, &mut next);
-        }
-        let per_node = template.room_for(shape, left);
-        if left > 0 && per_node > 0 {
-            let nodes = left.div_ceil(per_node).min(unused);
-            unused -= nodes;
-            let fresh = Run { node: template.clone(), nodes };
-            left -= fill(fresh, shape, left, &mut next);
-        }
-        placed[at] = pods - left;
-        runs = next;
-    }
-    let mut free = Resources::default();
-    for run in &runs {
-        free.add(&run.node.free, run.nodes.into());
-    }
-    Packing { nodes: max_nodes - unused, placed, free }
+/// Runs next to each other, in the order in which nodes are tried, with what lets a search pass them by.
+#[derive(Debug, Default)]
+struct Block {
+    runs: Vec<Run>,
+    /// No run has more free than this.
+    cpu: MilliCpu,
+    memory: Bytes,
+    /// Rules about hosts that every run is closed to, for good.
+    closed: Vec<u32>,
 }
 
-/// Puts up to `left` pods on the nodes of a run, splits it where its nodes now differ, and gives how many it took.
-fn fill(run: Run, shape: &PodShape, left: u32, out: &mut Vec<Run>) -> u32 {
-    let per_node = run.node.room_for(shape, left);
-    if per_node == 0 || run.nodes == 0 {
-        if run.nodes > 0 {
-            out.push(run);
-        }
-        return 0;
-    }
-    let (full, rest) = ((left / per_node).min(run.nodes), left % per_node);
-    let partial = u32::from(full < run.nodes && rest > 0);
-    let mut with = |nodes: u32, pods: u32| {
-        if nodes > 0 {
-            let mut node = run.node.clone();
-            node.add(shape, pods);
-            out.push(Run { node, nodes });
-        }
-    };
-    with(full, per_node);
-    with(partial, rest);
-    with(run.nodes - full - partial, 0);
-    full * per_node + partial * rest
+/// Pods that look for nodes.
+#[derive(Clone, Copy)]
+struct Incoming<'a> {
+    lot: &'a Lot,
+    rules: Option<&'a HostRules>,
+    site: &'a Site,
+    /// Which pods a node gets is remembered.
+    noted: bool,
 }
 
-/// How large a pod is beside the node: the sum of its CPU and memory shares, in millionths. Sorting by it is
-/// what cluster-autoscaler's estimator does.
-fn share(shape: &PodShape, free: &Resources) -> u128 {
-    let part = |need: u64, have: u64| u128::from(need) * 1_000_000 / u128::from(have.max(1));
-    part(shape.requests.cpu.0, free.cpu.0) + part(shape.requests.memory.0, free.memory.0)
+/// A packing in progress.
+struct Packer<'a> {
+    batch: &'a Batch,
+    site: &'a Site,
+    blocks: Vec<Block>,
+    /// Nodes that were there before.
+    known: u32,
+    max_nodes: u32,
+    unused: u32,
+    /// By lot.
+    placed: Vec<u32>,
+    /// What came to the shared domains.
+    added: HashMap<TrackerId, u32>,
+    noted: bool,
 }
 
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
+/// Runs in one block, before it is split.
+const BLOCK: usize = 32;
 
-    use plimsoll_model::{Bytes, HostPort, MilliCpu, Protocol};
-    use proptest::prelude::*;
+/// Places pods on new nodes like the site's, at most `max_nodes`; `allowed` tells by `Wanted::needs` which pods
+/// the labels and taints of the nodes suit.
+pub fn pack(batch: &Batch, site: &Site, allowed: &dyn Fn(u32) -> bool, max_nodes: u32) -> Packing {
+    run(Packer::new(batch, site, max_nodes, false), allowed)
+}
 
-    use super::*;
+/// The same, with nodes of this kind that were chosen before: they take what they can first. Unlike with `pack`, the
+/// runs know their pods.
+pub fn resume(
+    batch: &Batch,
+    site: &Site,
+    allowed: &dyn Fn(u32) -> bool,
+    max_nodes: u32,
+    mut runs: Vec<Run>,
+) -> Packing {
+    let mut packer = Packer::new(batch, site, max_nodes, true);
+    packer.known = runs.iter().map(|run| run.nodes).sum();
+    while !runs.is_empty() {
+        let rest = runs.split_off(runs.len().min(BLOCK));
+        packer.blocks.push(Block::of(std::mem::replace(&mut runs, rest)));
+    }
+    run(packer, allowed)
+}
 
-    fn template(cpu: u64, memory: u64, pods: u64) -> NodeState {
-        NodeState {
-            name: "new".into(),
-            labels: Arc::default(),
-            taints: vec![],
-            unschedulable: false,
-            free: Resources { cpu: MilliCpu(cpu), memory: Bytes(memory), pods, ..Default::default() },
-            ports: vec![],
+fn run(mut packer: Packer<'_>, allowed: &dyn Fn(u32) -> bool) -> Packing {
+    let (batch, site) = (packer.batch, packer.site);
+    let order = batch.order(&site.node.free);
+    let mut waiting = Vec::new();
+    for &at in order.iter() {
+        let at = at as usize;
+        // What fits on no empty node fits on no other.
+        if !allowed(batch.lots[at].needs) || !takes_one(&site.node.free, &batch.lots[at].shape.requests) {
+            continue;
+        }
+        if !batch.lots[at].near.is_empty() && !packer.is_near(&batch.lots[at]) {
+            waiting.push(at);
+        } else {
+            packer.place(at);
         }
     }
+    // Pods that had to wait for others that came now, and pods that had to wait for those.
+    for _ in 0..waiting.len() {
+        let before = waiting.len();
+        waiting.retain(|&at| {
+            let ready = packer.is_near(&batch.lots[at]);
+            if ready {
+                packer.place(at);
+            }
+            !ready
+        });
+        if waiting.len() == before {
+            break;
+        }
+    }
+    packer.finish()
+}
 
-    fn shape(cpu: u64, memory: u64) -> PodShape {
-        let requests = Resources { cpu: MilliCpu(cpu), memory: Bytes(memory), pods: 1, ..Default::default() };
-        PodShape { requests, ..Default::default() }
+impl<'a> Packer<'a> {
+    fn new(batch: &'a Batch, site: &'a Site, max_nodes: u32, noted: bool) -> Self {
+        let placed = vec![0; batch.lots.len()];
+        let (blocks, added) = (Vec::new(), HashMap::new());
+        Self { batch, site, blocks, known: 0, max_nodes, unused: max_nodes, placed, added, noted }
     }
 
-    #[test]
-    fn fills_nodes_as_the_estimator_does() {
-        // cluster-autoscaler's "simple resource-based binpacking": 10 pods of 350m on nodes of 1000m.
-        let pod = shape(350, 1000);
-        let packing = pack(&template(1000, 1 << 30, 10), &[Demand { shape: &pod, pods: 10 }], 100);
-        assert_eq!((packing.nodes, packing.placed), (5, vec![10]));
+    fn count(&self, id: TrackerId) -> u32 {
+        self.batch.shared.get(&id).copied().unwrap_or(0) + self.added.get(&id).copied().unwrap_or(0)
     }
 
-    #[test]
-    fn small_pods_fill_what_large_ones_leave() {
-        let (large, small) = (shape(600, 1), shape(200, 1));
-        let demands = [Demand { shape: &small, pods: 4 }, Demand { shape: &large, pods: 2 }];
-        let packing = pack(&template(1000, 1 << 30, 10), &demands, 100);
-        assert_eq!((packing.nodes, packing.placed), (2, vec![4, 2]));
-        assert_eq!(packing.free.cpu.0, 0);
+    fn is_near(&self, lot: &Lot) -> bool {
+        lot.near.iter().all(|&id| self.count(id) > 0)
     }
 
-    #[test]
-    fn stops_at_the_limit() {
-        let pod = shape(1000, 1);
-        let packing = pack(&template(1000, 1 << 30, 10), &[Demand { shape: &pod, pods: 5 }], 3);
-        assert_eq!((packing.nodes, packing.placed), (3, vec![3]));
-        let none = pack(&template(999, 1 << 30, 10), &[Demand { shape: &pod, pods: 5 }], 3);
-        assert_eq!((none.nodes, none.placed), (0, vec![0]));
-    }
-
-    #[test]
-    fn one_pod_a_node_where_ports_clash() {
-        let mut pod = shape(1, 1);
-        pod.host_ports = vec![HostPort { port: 443, protocol: Protocol::Tcp, ip: None }];
-        let packing = pack(&template(1000, 1 << 30, 10), &[Demand { shape: &pod, pods: 3 }], 10);
-        assert_eq!((packing.nodes, packing.placed), (3, vec![3]));
-    }
-
-    /// First-fit decreasing, one pod and one node at a time.
-    fn plain(template: &NodeState, demands: &[Demand<'_>], max_nodes: u32) -> (usize, Vec<u32>) {
-        let mut order: Vec<usize> = (0..demands.len()).collect();
-        order.sort_by_key(|&at| Reverse(share(demands[at].shape, &template.free)));
-        let mut nodes: Vec<NodeState> = Vec::new();
-        let mut placed = vec![0; demands.len()];
-        for at in order {
-            for _ in 0..demands[at].pods {
-                let shape = demands[at].shape;
-                let found = nodes.iter().position(|node| node.room_for(shape, 1) == 1);
-                let target = found.or_else(|| {
-                    let open = nodes.len() < max_nodes as usize && template.room_for(shape, 1) == 1;
-                    open.then(|| {
-                        nodes.push(template.clone());
-                        nodes.len() - 1
-                    })
-                });
-                let Some(target) = target else { break };
-                nodes[target].add(shape, 1);
-                placed[at] += 1;
+    fn place(&mut self, at: usize) {
+        let batch = self.batch;
+        let lot = &batch.lots[at];
+        if lot.away.iter().any(|&id| self.count(id) > 0) {
+            return;
+        }
+        let rules = lot.host.and_then(|host| batch.host_rules.get(host as usize));
+        let incoming = Incoming { lot, rules, site: self.site, noted: self.noted };
+        let mut left = lot.pods;
+        let mut next = 0;
+        while left > 0 && next < self.blocks.len() {
+            left -= self.blocks[next].take(incoming, left);
+            next += self.split(next);
+        }
+        if left > 0 && self.unused > 0 {
+            left -= self.open(incoming, left);
+        }
+        let taken = lot.pods - left;
+        self.placed[at] = taken;
+        if taken > 0 {
+            for &id in &lot.shared_feeds {
+                *self.added.entry(id).or_insert(0) += taken;
             }
         }
-        (nodes.len(), placed)
     }
 
-    proptest! {
-        #[test]
-        fn runs_agree_with_one_at_a_time(
-            shapes in prop::collection::vec((0u64..700, 0u64..700, 0u32..40), 1..8),
-            size in (100u64..1500, 100u64..1500, 1u64..20),
-            max_nodes in 0u32..30,
-        ) {
-            let template = template(size.0, size.1, size.2);
-            let kinds: Vec<PodShape> = shapes.iter().map(|(cpu, memory, _)| shape(*cpu, *memory)).collect();
-            let demands: Vec<Demand<'_>> =
-                kinds.iter().zip(&shapes).map(|(shape, (_, _, pods))| Demand { shape, pods: *pods }).collect();
-            let packing = pack(&template, &demands, max_nodes);
-            let (nodes, placed) = plain(&template, &demands, max_nodes);
-            prop_assert_eq!(packing.nodes as usize, nodes);
-            prop_assert_eq!(packing.placed, placed);
+    /// Splits a block that has grown too long. How many blocks further the next one is.
+    fn split(&mut self, at: usize) -> usize {
+        let block = &mut self.blocks[at];
+        if block.runs.len() <= 2 * BLOCK {
+            return 1;
+        }
+        let mut second = Block::of(block.runs.split_off(BLOCK));
+        second.closed.clone_from(&block.closed);
+        block.measure();
+        self.blocks.insert(at + 1, second);
+        // What was in one block has been looked at.
+        2
+    }
+
+    /// Opens new nodes for up to `left` pods.
+    fn open(&mut self, incoming: Incoming<'_>, left: u32) -> u32 {
+        let fresh = Run::of(&self.site.node, 1);
+        let most = incoming.most_on(&fresh);
+        let per_node = fresh.room(incoming.lot, self.site, left.min(most));
+        if per_node == 0 {
+            return 0;
+        }
+        let nodes = left.div_ceil(per_node).min(self.unused);
+        let mut parts = vec![Run { nodes, ..fresh }];
+        let (taken, _) = incoming.fill(&mut parts, 0, most, left);
+        // Nodes that stayed empty were not needed.
+        parts.retain(|run| run.used);
+        self.unused -= parts.iter().map(|run| run.nodes).sum::<u32>();
+        match self.blocks.last_mut().filter(|block| block.runs.len() + parts.len() <= BLOCK) {
+            Some(block) => {
+                // New nodes are open to what the others are closed to.
+                block.closed.clear();
+                block.runs.extend(parts);
+                block.measure();
+            }
+            None => self.blocks.push(Block::of(parts)),
+        }
+        taken
+    }
+
+    fn finish(self) -> Packing {
+        let mut placed: Vec<(u32, u32)> = Vec::new();
+        for (lot, &taken) in self.batch.lots.iter().zip(&self.placed) {
+            let mut left = taken;
+            for &(want, pods) in &lot.members {
+                let given = pods.min(left);
+                left -= given;
+                if given > 0 {
+                    placed.push((want, given));
+                }
+            }
+        }
+        placed.sort_unstable();
+        let runs: Vec<Run> = self.blocks.into_iter().flat_map(|block| block.runs).collect();
+        let mut free = Resources::default();
+        for run in &runs {
+            free.add(&run.free, run.nodes.into());
+        }
+        Packing { nodes: self.known + self.max_nodes - self.unused, placed, free, runs }
+    }
+}
+
+impl Block {
+    fn of(runs: Vec<Run>) -> Self {
+        let mut block = Self { runs, ..Self::default() };
+        block.measure();
+        block
+    }
+
+    fn measure(&mut self) {
+        self.cpu = self.runs.iter().map(|run| run.free.cpu).max().unwrap_or_default();
+        self.memory = self.runs.iter().map(|run| run.free.memory).max().unwrap_or_default();
+    }
+
+    /// Puts up to `left` pods on its nodes, the first ones first. How many it took.
+    fn take(&mut self, incoming: Incoming<'_>, left: u32) -> u32 {
+        let Incoming { lot, rules, .. } = incoming;
+        let need = &lot.shape.requests;
+        if need.cpu > self.cpu || need.memory > self.memory {
+            return 0;
+        }
+        if lot.host.is_some_and(|host| self.closed.contains(&host)) {
+            return 0;
+        }
+        let mut taken = 0;
+        let mut next = 0;
+        // Every run that was looked at lets no such pod in whatever leaves, so that none ever will.
+        let mut closed = rules.is_some_and(|rules| rules.near.is_empty());
+        while taken < left && next < self.runs.len() {
+            let run = &self.runs[next];
+            let fits = takes_one(&run.free, need);
+            if !fits && !closed {
+                next += 1;
+                continue;
+            }
+            let most = incoming.most_on(run);
+            closed &= most == 0;
+            if most == 0 || !fits {
+                next += 1;
+                continue;
+            }
+            let (more, grown) = incoming.fill(&mut self.runs, next, most, left - taken);
+            taken += more;
+            next += 1 + grown;
+        }
+        if let Some(host) = lot.host
+            && closed
+            && next == self.runs.len()
+        {
+            self.closed.push(host);
+        }
+        if taken > 0 {
+            self.measure();
+        }
+        taken
+    }
+}
+
+impl Incoming<'_> {
+    /// How many of them a node of the run takes, by the pods that are there.
+    fn most_on(&self, run: &Run) -> u32 {
+        self.rules.map_or(u32::MAX, |rules| host_room(rules, run))
+    }
+
+    /// Puts up to `left` of them on the nodes of a run, at most `most` on each, and splits it where its nodes now
+    /// differ. Gives how many it took, and how many runs it became more.
+    fn fill(self, runs: &mut Vec<Run>, at: usize, most: u32, left: u32) -> (u32, usize) {
+        let run = &mut runs[at];
+        let per_node = run.room(self.lot, self.site, left.min(most));
+        if per_node == 0 {
+            return (0, 0);
+        }
+        let first = self.rules.is_some_and(|rules| !rules.near.is_empty() && !run.is_near(rules));
+        let nodes = run.nodes;
+        let mut full = (left / per_node).min(nodes);
+        let mut rest = left % per_node;
+        if first {
+            // Where the first of them goes, the others must go too.
+            (full, rest) = (full.min(1), if full == 0 { rest } else { 0 });
+        }
+        let partial = u32::from(full < nodes && rest > 0);
+        let untouched = nodes - full - partial;
+        let taken = full * per_node + partial * rest;
+        if full == nodes || nodes == 1 {
+            run.put(self, if full == nodes { per_node } else { rest });
+            return (taken, 0);
+        }
+        let mut parts = Vec::with_capacity(3);
+        if full > 0 {
+            parts.push(run.with(self, per_node, full));
+        }
+        if partial > 0 {
+            parts.push(run.with(self, rest, 1));
+        }
+        if untouched > 0 {
+            parts.push(Run { nodes: untouched, ..run.clone() });
+        }
+        let grown = parts.len() - 1;
+        runs.splice(at..=at, parts);
+        (taken, grown)
+    }
+}
+
+impl Run {
+    fn of(node: &NodeState, nodes: u32) -> Self {
+        Self {
+            nodes,
+            free: node.free.clone(),
+            ports: node.ports.clone(),
+            attached: node.attached.clone(),
+            counts: Vec::new(),
+            used: false,
+            pods: Vec::new(),
         }
     }
+
+    fn count(&self, id: TrackerId) -> u32 {
+        self.counts.iter().find(|(known, _)| *known == id).map_or(0, |(_, count)| *count)
+    }
+
+    fn is_near(&self, rules: &HostRules) -> bool {
+        rules.near.iter().all(|&id| self.count(id) > 0)
+    }
+
+    fn room(&self, lot: &Lot, site: &Site, want: u32) -> u32 {
+        let room = room(&self.free, &self.ports, &lot.shape, want);
+        match &lot.volumes {
+            Some(volumes) if room > 0 => {
+                let node = NodeState { attached: self.attached.clone(), ..site.node.clone() };
+                volumes.room(&node, room)
+            }
+            _ => room,
+        }
+    }
+
+    /// Nodes of this run with some pods more on each.
+    fn with(&self, incoming: Incoming<'_>, pods: u32, nodes: u32) -> Self {
+        let mut run = Self { nodes, ..self.clone() };
+        run.put(incoming, pods);
+        run
+    }
+
+    /// Puts pods on every node of the run.
+    fn put(&mut self, incoming: Incoming<'_>, pods: u32) {
+        let lot = incoming.lot;
+        self.used = true;
+        self.free.subtract(&lot.shape.requests, pods.into());
+        self.ports.extend_from_slice(&lot.shape.host_ports);
+        if let Some(volumes) = &lot.volumes {
+            self.attached.add(volumes, pods);
+        }
+        if incoming.noted {
+            // A lot is placed once, so that this is the first of it here.
+            self.pods.push((lot.class, pods));
+        }
+        for &id in &lot.host_feeds {
+            match self.counts.iter_mut().find(|(known, _)| *known == id) {
+                Some((_, count)) => *count += pods,
+                None => self.counts.push((id, pods)),
+            }
+        }
+    }
+}
+
+/// How many pods with these rules a node of the run takes, by the pods that are there.
+fn host_room(rules: &HostRules, run: &Run) -> u32 {
+    if rules.away.iter().any(|&id| run.count(id) > 0) {
+        return 0;
+    }
+    if !rules.near.is_empty() && !run.is_near(rules) && !rules.first {
+        return 0;
+    }
+    let mut most = if rules.alone { 1 } else { u32::MAX };
+    for &(id, cap, counted) in &rules.spread {
+        let count = run.count(id);
+        most = match counted {
+            true => most.min(cap.saturating_sub(count)),
+            false if count > cap => 0,
+            false => most,
+        };
+    }
+    most
 }

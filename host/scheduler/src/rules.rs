@@ -1,13 +1,14 @@
 //! What a class asks of the places of other pods, in terms of counters.
 
 use crate::topology::KeyId;
-use crate::tracker::{Tracker, TrackerId};
 use crate::topology::{DomainId, Place};
+use crate::tracker::{Tracker, TrackerId};
 
 /// The rules between pods that concern one class.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Rules {
-    /// Required affinity: one counter for each term; each must be above zero where the pod goes.
+    /// Required affinity: one counter for each key, of pods that meet all terms; each must be above zero where the
+    /// pod goes.
     pub near: Vec<TrackerId>,
     /// The class meets its own affinity: its first pod may go anywhere.
     pub near_itself: bool,
@@ -20,7 +21,7 @@ pub(crate) struct Rules {
 }
 
 /// One topology spread constraint of a class.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct SpreadRule {
     /// The counter.
     pub tracker: TrackerId,
@@ -28,8 +29,10 @@ pub(crate) struct SpreadRule {
     pub max_skew: u32,
     /// With fewer domains, the smallest count is taken to be 0.
     pub min_domains: u32,
-    /// Pods of the class are counted by their own constraint.
+    /// Pods of the class are counted by their own constraint once they are there.
     pub counts_itself: bool,
+    /// The constraint's selector matches the class, which is measured as one pod more than there are.
+    pub selects_itself: bool,
 }
 
 /// Why rules between pods keep a pod out of a place.
@@ -59,7 +62,7 @@ impl SpreadRule {
         let count = tracker.count(domain);
         let floor = self.floor(tracker);
         if !(self.counts_itself && eligible) {
-            let after = count.saturating_add(u32::from(self.counts_itself));
+            let after = count.saturating_add(u32::from(self.selects_itself));
             return if after.saturating_sub(floor) > self.max_skew { 0 } else { u32::MAX };
         }
         // The domain's own count raises the floor only as far as the others allow.
@@ -73,7 +76,11 @@ impl SpreadRule {
             }
         };
         // While the domain is the lowest itself, each pod is measured against its own count.
-        if count < floor { (floor - count).saturating_add(self.max_skew) } else { self.max_skew.saturating_sub(count - floor) }
+        if count < floor {
+            (floor - count).saturating_add(self.max_skew)
+        } else {
+            self.max_skew.saturating_sub(count - floor)
+        }
     }
 }
 

@@ -11,69 +11,79 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use plimsoll_model::{NodeId, Pod, PodAffinityTerm, PodId, Resources, Snapshot, Text};
+use plimsoll_model::{NodeId, Pod, PodId, Resources, Snapshot, Text};
 use rustc_hash::FxHashMap;
 
 use crate::class::ClassKey;
-use crate::rules::{Counters, Rules, SpreadRule};
+use crate::profile::{SchedulerProfile, Trimmed};
+use crate::rules::{Counters, Rules};
+use crate::score::Wishes;
 use crate::selection::{Namespaces, Selection};
-use crate::topology::{DomainId, KeyId, Place, Topology};
-use crate::tracker::{Counted, SpreadCount, Tracker, TrackerId};
+use crate::supply::Supplies;
+use crate::sync::{Mounts, Stand};
+use crate::topology::{KeyId, Place, Topology};
+use crate::tracker::{Counted, Scope, Tracker, TrackerId};
+use crate::trial::Step;
 use crate::volumes::VolumeNeeds;
 use crate::{ClassId, NodeState, PodClass};
 
 /// A cluster in which pods can be placed for trial.
 #[derive(Debug, Default)]
 pub struct Simulation {
-    namespaces: Namespaces,
+    pub(crate) profile: SchedulerProfile,
+    /// Which snapshot it shows.
+    pub(crate) stand: Stand,
+    trimmed: Trimmed,
+    supplies: Supplies,
+    pub(crate) namespaces: Namespaces,
     pub(crate) topology: Topology,
-    classes: Vec<ClassEntry>,
+    pub(crate) classes: Vec<ClassEntry>,
     class_ids: FxHashMap<ClassKey, ClassId>,
     classes_by_namespace: HashMap<Text, Vec<ClassId>>,
-    trackers: Vec<Tracker>,
+    pub(crate) trackers: Vec<Tracker>,
     tracker_ids: HashMap<(KeyId, Counted), TrackerId>,
+    /// For the nodes on which spread constraints count, the first counter that does.
+    scopes: HashMap<Arc<Scope>, TrackerId>,
     trackers_by_namespace: HashMap<Text, Vec<TrackerId>>,
     /// Trackers whose namespaces cannot be listed.
     wide_trackers: Vec<TrackerId>,
-    nodes: Vec<Option<SimulatedNode>>,
+    pub(crate) nodes: Vec<Option<SimulatedNode>>,
     /// Where each pod of the snapshot is counted.
-    pods: Vec<Option<(ClassId, NodeId)>>,
+    pub(crate) pods: Vec<Option<(ClassId, NodeId)>>,
+    /// Unfinished pods with claims, which tell what other pods with the same claims need.
+    pub(crate) mounts: FxHashMap<PodId, Mounts>,
     /// What was done since the oldest mark.
-    journal: Vec<Step>,
-    marks: usize,
+    pub(crate) journal: Vec<Step>,
+    pub(crate) marks: usize,
+    /// Something was changed for good that the snapshot does not have.
+    pub(crate) strayed: bool,
 }
 
-/// A moment to which a simulation can be taken back.
 #[derive(Debug)]
-#[must_use = "a trial that is not rolled back stays"]
-pub struct Mark(usize);
-
-#[derive(Debug)]
-struct ClassEntry {
-    class: PodClass,
+pub(crate) struct ClassEntry {
+    pub(crate) class: PodClass,
+    /// How many pods of the class are on nodes.
+    pub(crate) pods: u32,
+    /// The version of the snapshot when somebody last asked for the class.
+    pub(crate) asked: u64,
     /// Counters that count pods of the class.
-    feeds: Vec<TrackerId>,
+    pub(crate) feeds: Vec<TrackerId>,
     /// Made when the first pod of the class wants a place.
-    rules: Option<Arc<Rules>>,
+    pub(crate) rules: Option<Arc<Rules>>,
+    /// Made with the rules; `None` also without wishes about other pods.
+    pub(crate) wishes: Option<Wishes>,
 }
 
 #[derive(Debug)]
-struct SimulatedNode {
-    state: NodeState,
-    allocatable: Resources,
-    place: Place,
+pub(crate) struct SimulatedNode {
+    pub(crate) state: NodeState,
+    pub(crate) allocatable: Resources,
+    pub(crate) place: Place,
     /// Ready and not being deleted: new pods may come.
-    open: bool,
-    pods: Vec<(ClassId, u32)>,
-}
-
-#[derive(Debug)]
-enum Step {
-    Added(ClassId, NodeId, u32),
-    Removed(ClassId, NodeId, u32),
-    Closed(NodeId),
-    Counted(TrackerId, DomainId, u32),
-    Grown(TrackerId, DomainId, u32),
+    pub(crate) open: bool,
+    pub(crate) pods: Vec<(ClassId, u32)>,
+    /// Those of them that the snapshot has.
+    pub(crate) ids: Vec<PodId>,
 }
 
 // === impl Simulation: what there is ===
@@ -81,7 +91,14 @@ enum Step {
 impl Simulation {
     /// The nodes of a snapshot with the pods on them.
     pub fn new(snapshot: &Snapshot) -> Self {
+        Self::with_profile(snapshot, SchedulerProfile::default())
+    }
+
+    /// The same for a scheduler that is configured like this.
+    pub fn with_profile(snapshot: &Snapshot, profile: SchedulerProfile) -> Self {
         let mut simulation = Self {
+            profile,
+            stand: Stand::of(snapshot),
             namespaces: snapshot.namespaces().map(|(name, labels)| (name.clone(), labels.clone())).collect(),
             ..Self::default()
         };
@@ -124,25 +141,28 @@ impl Simulation {
         self.simulated(id).map(|node| &node.place)
     }
 
-    fn simulated(&self, id: NodeId) -> Option<&SimulatedNode> {
+    pub(crate) fn simulated(&self, id: NodeId) -> Option<&SimulatedNode> {
         self.nodes.get(id.0 as usize)?.as_ref()
     }
 
     /// The class of a pod, new if none like it was met before.
     pub fn class_of(&mut self, snapshot: &Snapshot, pod: &Pod) -> ClassId {
+        let volumes = VolumeNeeds::with(snapshot, pod, &mut self.supplies).map(Arc::new);
         self.intern(PodClass {
             namespace: pod.namespace.clone(),
             labels: pod.labels.clone(),
             shape: pod.shape.clone(),
             terminating: pod.deletion.is_some(),
-            volumes: VolumeNeeds::of(snapshot, pod).map(Arc::new),
+            volumes,
         })
     }
 
     /// The id of a class, which may be of pods that no snapshot has.
-    pub fn intern(&mut self, class: PodClass) -> ClassId {
+    pub fn intern(&mut self, mut class: PodClass) -> ClassId {
+        class.shape = self.profile.trim(class.shape, &mut self.trimmed);
         let key = class.key();
         if let Some(&known) = self.class_ids.get(&key) {
+            self.classes[known.0 as usize].asked = self.stand.version;
             return known;
         }
         let id = ClassId(u32::try_from(self.classes.len()).unwrap_or(u32::MAX));
@@ -155,7 +175,7 @@ impl Simulation {
         let shape = class.shape.clone();
         for term in &shape.inter_pod.anti_affinity {
             let selection = Selection::of(term, &class.namespace);
-            let key = self.key(&term.topology_key);
+            let key = self.key_id(&term.topology_key);
             let (tracker, new) = self.tracker_id(key, Counted::Repelling(selection));
             if new {
                 self.announce(tracker);
@@ -164,15 +184,15 @@ impl Simulation {
         }
         feeds.sort_unstable();
         feeds.dedup();
-        self.classes.push(ClassEntry { class, feeds, rules: None });
+        self.classes.push(ClassEntry { class, pods: 0, asked: self.stand.version, feeds, rules: None, wishes: None });
         id
     }
 
-    fn trackers_concerning<'a>(&'a self, namespace: &Text) -> impl Iterator<Item = TrackerId> + use<'a> {
+    pub(crate) fn trackers_concerning<'a>(&'a self, namespace: &Text) -> impl Iterator<Item = TrackerId> + use<'a> {
         self.trackers_by_namespace.get(namespace).into_iter().flatten().chain(&self.wide_trackers).copied()
     }
 
-    fn classes_concerned<'a>(&'a self, counted: &'a Counted) -> impl Iterator<Item = ClassId> + 'a {
+    pub(crate) fn classes_concerned<'a>(&'a self, counted: &'a Counted) -> impl Iterator<Item = ClassId> + 'a {
         let named = counted.namespaces();
         let by_name = named.into_iter().flatten().filter_map(|name| self.classes_by_namespace.get(name)).flatten();
         let all = if named.is_none() { self.classes.len() } else { 0 };
@@ -180,7 +200,7 @@ impl Simulation {
     }
 
     /// A key's id; where it is new, every node's place learns it.
-    fn key(&mut self, name: &Text) -> KeyId {
+    pub(crate) fn key_id(&mut self, name: &Text) -> KeyId {
         let (key, new) = self.topology.key(name);
         if new {
             for node in self.nodes.iter_mut().flatten() {
@@ -191,9 +211,17 @@ impl Simulation {
     }
 
     /// The counter of this, and whether it is new: then it counts nothing yet.
-    fn tracker_id(&mut self, key: KeyId, counted: Counted) -> (TrackerId, bool) {
+    pub(crate) fn tracker_id(&mut self, key: KeyId, mut counted: Counted) -> (TrackerId, bool) {
         if let Some(&known) = self.tracker_ids.get(&(key, counted.clone())) {
             return (known, false);
+        }
+        // Many constraints count on the same nodes: what one has found out holds for the next.
+        let mut like = None;
+        if let Counted::Spread(spread) = &mut counted
+            && let Some((scope, id)) = self.scopes.get_key_value(&spread.scope)
+        {
+            spread.scope = scope.clone();
+            like = Some(&self.trackers[id.0 as usize]);
         }
         let id = TrackerId(u32::try_from(self.trackers.len()).unwrap_or(u32::MAX));
         match counted.namespaces() {
@@ -209,9 +237,16 @@ impl Simulation {
         }
         let mut tracker = Tracker::new(key, counted.clone());
         for (at, node) in self.nodes.iter().enumerate() {
-            if let Some(node) = node {
-                tracker.add_node(at, &node.state, node.place.domain(key));
+            match (node, like) {
+                (Some(node), None) => tracker.add_node(at, &node.state, node.place.domain(key)),
+                (Some(node), Some(like)) if like.eligible(at) => {
+                    tracker.add_counting_node(at, node.place.domain(key));
+                }
+                _ => {}
             }
+        }
+        if let Counted::Spread(spread) = &counted {
+            self.scopes.entry(spread.scope.clone()).or_insert(id);
         }
         self.trackers.push(tracker);
         self.tracker_ids.insert((key, counted), id);
@@ -223,59 +258,30 @@ impl Simulation {
         let Counted::Repelling(selection) = &self.trackers[tracker.0 as usize].counted else { return };
         for entry in &mut self.classes {
             if let Some(rules) = &mut entry.rules
-                && selection.selects(&entry.class, &self.namespaces)
+                && selection.repels(&entry.class, &self.namespaces)
             {
                 Arc::make_mut(rules).repelled.push(tracker);
             }
         }
     }
 
-    // === Changes of the cluster ===
-
-    fn put_node(&mut self, snapshot: &Snapshot, id: NodeId) {
-        let node = snapshot.node(id);
-        let state = NodeState::empty(snapshot, id);
-        let place = self.topology.place(&state.labels);
-        let at = id.0 as usize;
-        if self.nodes.len() <= at {
-            self.nodes.resize_with(at + 1, || None);
-        }
-        for tracker in &mut self.trackers {
-            tracker.add_node(at, &state, place.domain(tracker.key));
-        }
-        let open = node.ready && !node.deleting;
-        self.nodes[at] =
-            Some(SimulatedNode { state, allocatable: node.allocatable.clone(), place, open, pods: Vec::new() });
-    }
-
-    fn put_pod(&mut self, snapshot: &Snapshot, id: PodId, pod: &Pod) {
-        let Some((node, _)) = pod.node.as_ref().filter(|_| !pod.finished()).and_then(|name| snapshot.find_node(name))
-        else {
-            return;
-        };
-        let class = self.class_of(snapshot, pod);
-        self.add_pods(class, node, 1);
-        let at = id.0 as usize;
-        if self.pods.len() <= at {
-            self.pods.resize(at + 1, None);
-        }
-        self.pods[at] = Some((class, node));
-    }
+    // === Pods come and go ===
 
     /// The class and node under which a pod of the snapshot is counted.
     pub fn placed(&self, pod: PodId) -> Option<(ClassId, NodeId)> {
         self.pods.get(pod.0 as usize).copied().flatten()
     }
 
-    fn add_pods(&mut self, class: ClassId, id: NodeId, count: u32) {
+    pub(crate) fn add_pods(&mut self, class: ClassId, id: NodeId, count: u32) {
         let Some(Some(node)) = self.nodes.get_mut(id.0 as usize) else { return };
-        let entry = &self.classes[class.0 as usize];
+        let entry = &mut self.classes[class.0 as usize];
+        entry.pods = entry.pods.saturating_add(count);
         node.state.add(&entry.class.shape, count);
         if let Some(volumes) = &entry.class.volumes {
             node.state.attached.add(volumes, count);
         }
         match node.pods.iter_mut().find(|(known, _)| *known == class) {
-            Some((_, pods)) => *pods += count,
+            Some((_, pods)) => *pods = pods.saturating_add(count),
             None => node.pods.push((class, count)),
         }
         for &feed in &entry.feeds {
@@ -288,7 +294,7 @@ impl Simulation {
         }
     }
 
-    fn remove_pods(&mut self, class: ClassId, id: NodeId, count: u32) {
+    pub(crate) fn remove_pods(&mut self, class: ClassId, id: NodeId, count: u32) {
         let Some(Some(node)) = self.nodes.get_mut(id.0 as usize) else { return };
         let Some(at) = node.pods.iter().position(|(known, _)| *known == class) else { return };
         let count = count.min(node.pods[at].1);
@@ -296,6 +302,8 @@ impl Simulation {
         if node.pods[at].1 == 0 {
             node.pods.swap_remove(at);
         }
+        let entry = &mut self.classes[class.0 as usize];
+        entry.pods = entry.pods.saturating_sub(count);
         // What is free does not fall below zero, so that it cannot be given back: it is added up again.
         let classes = &self.classes;
         node.state.clear(&node.allocatable);
@@ -313,196 +321,6 @@ impl Simulation {
             {
                 tracker.remove(domain, count);
             }
-        }
-    }
-
-    // === Wanting a place ===
-
-    /// Makes the rules of classes that want a place, and counts whatever they ask about.
-    pub fn prepare(&mut self, classes: &[ClassId]) {
-        let mut fresh: Vec<TrackerId> = Vec::new();
-        for &id in classes {
-            if self.classes[id.0 as usize].rules.is_some() {
-                continue;
-            }
-            let class = self.classes[id.0 as usize].class.clone();
-            let rules = self.rules_of(&class, &mut fresh);
-            self.classes[id.0 as usize].rules = Some(Arc::new(rules));
-        }
-        self.count_existing(&fresh);
-    }
-
-    fn rules_of(&mut self, class: &PodClass, fresh: &mut Vec<TrackerId>) -> Rules {
-        let rules = &class.shape.inter_pod;
-        let terms: Vec<Selection> = rules.affinity.iter().map(|term| Selection::of(term, &class.namespace)).collect();
-        let near_itself = !terms.is_empty() && terms.iter().all(|term| term.selects(class, &self.namespaces));
-        let near = rules
-            .affinity
-            .iter()
-            .map(|term| self.tracker(&term.topology_key, Counted::Selected(terms.clone()), fresh))
-            .collect();
-        let away = rules.anti_affinity.iter().map(|term| self.selected(term, &class.namespace, fresh)).collect();
-        let repelled = self
-            .trackers_concerning(&class.namespace)
-            .filter(|tracker| match &self.trackers[tracker.0 as usize].counted {
-                Counted::Repelling(selection) => selection.selects(class, &self.namespaces),
-                _ => false,
-            })
-            .collect();
-        let spread = rules
-            .spread
-            .iter()
-            .map(|constraint| {
-                let counted =
-                    Counted::Spread(SpreadCount::of(constraint, &rules.spread, &class.shape, &class.namespace));
-                SpreadRule {
-                    // Unlike the count, this does not leave an empty selector out (`Filter` of kube-scheduler).
-                    counts_itself: constraint.selector.as_ref().is_some_and(|all| all.matches(&class.labels)),
-                    tracker: self.tracker(&constraint.topology_key, counted, fresh),
-                    max_skew: constraint.max_skew,
-                    min_domains: constraint.min_domains.unwrap_or(1),
-                }
-            })
-            .collect();
-        Rules { near, near_itself, away, repelled, spread }
-    }
-
-    /// The counter of the pods that one term selects.
-    fn selected(&mut self, term: &PodAffinityTerm, namespace: &Text, fresh: &mut Vec<TrackerId>) -> TrackerId {
-        let selection = Selection::of(term, namespace);
-        self.tracker(&term.topology_key, Counted::Selected(vec![selection]), fresh)
-    }
-
-    fn tracker(&mut self, key: &Text, counted: Counted, fresh: &mut Vec<TrackerId>) -> TrackerId {
-        let key = self.key(key);
-        let (id, new) = self.tracker_id(key, counted);
-        if new {
-            fresh.push(id);
-        }
-        id
-    }
-
-    /// Counts the pods that are there already, all new counters in one pass.
-    fn count_existing(&mut self, fresh: &[TrackerId]) {
-        if fresh.is_empty() {
-            return;
-        }
-        let mut feeds: FxHashMap<ClassId, Vec<TrackerId>> = FxHashMap::default();
-        for &id in fresh {
-            let counted = &self.trackers[id.0 as usize].counted;
-            for class in self.classes_concerned(counted) {
-                if counted.counts(&self.classes[class.0 as usize].class, &self.namespaces) {
-                    feeds.entry(class).or_default().push(id);
-                }
-            }
-        }
-        for (class, new) in &feeds {
-            self.classes[class.0 as usize].feeds.extend(new);
-        }
-        for (at, node) in self.nodes.iter().enumerate() {
-            for (class, pods) in node.iter().flat_map(|node| &node.pods) {
-                for feed in feeds.get(class).into_iter().flatten() {
-                    let tracker = &mut self.trackers[feed.0 as usize];
-                    let domain = node.as_ref().and_then(|node| node.place.domain(tracker.key));
-                    if let Some(domain) = domain
-                        && tracker.eligible(at)
-                    {
-                        tracker.add(domain, *pods);
-                    }
-                }
-            }
-        }
-    }
-
-    /// The rules of a class, which must be prepared.
-    pub(crate) fn rules(&self, class: ClassId) -> Option<&Arc<Rules>> {
-        self.classes[class.0 as usize].rules.as_ref()
-    }
-
-    /// The counters that count pods of a class.
-    pub(crate) fn feeds(&self, class: ClassId) -> &[TrackerId] {
-        &self.classes[class.0 as usize].feeds
-    }
-
-    /// How many counters there are.
-    pub(crate) fn tracker_count(&self) -> usize {
-        self.trackers.len()
-    }
-
-    // === Trial ===
-
-    /// Remembers the present state.
-    pub fn mark(&mut self) -> Mark {
-        self.marks += 1;
-        Mark(self.journal.len())
-    }
-
-    /// Takes everything back that was done since the mark. Marks are taken back in reverse order.
-    pub fn rollback(&mut self, mark: Mark) {
-        while self.journal.len() > mark.0 {
-            match self.journal.pop() {
-                Some(Step::Added(class, node, count)) => self.remove_pods(class, node, count),
-                Some(Step::Removed(class, node, count)) => self.add_pods(class, node, count),
-                Some(Step::Closed(node)) => self.set_open(node, true),
-                Some(Step::Counted(tracker, domain, count)) => {
-                    self.trackers[tracker.0 as usize].remove(domain, count);
-                }
-                Some(Step::Grown(tracker, domain, nodes)) => {
-                    self.trackers[tracker.0 as usize].remove_nodes(domain, nodes);
-                }
-                None => break,
-            }
-        }
-        self.marks = self.marks.saturating_sub(1);
-    }
-
-    /// Puts pods on a node, whether they fit or not.
-    pub fn add(&mut self, class: ClassId, node: NodeId, count: u32) {
-        if count > 0 && self.simulated(node).is_some() {
-            self.add_pods(class, node, count);
-            self.record(Step::Added(class, node, count));
-        }
-    }
-
-    /// Takes pods off a node, as many as there are.
-    pub fn remove(&mut self, class: ClassId, node: NodeId, count: u32) {
-        let there = self.pods_on(node).iter().find(|(known, _)| *known == class).map_or(0, |(_, pods)| *pods);
-        let count = count.min(there);
-        if count > 0 {
-            self.remove_pods(class, node, count);
-            self.record(Step::Removed(class, node, count));
-        }
-    }
-
-    /// Lets no more pods come to a node.
-    pub fn close(&mut self, node: NodeId) {
-        if self.is_open(node) {
-            self.set_open(node, false);
-            self.record(Step::Closed(node));
-        }
-    }
-
-    fn set_open(&mut self, node: NodeId, open: bool) {
-        if let Some(Some(node)) = self.nodes.get_mut(node.0 as usize) {
-            node.open = open;
-        }
-    }
-
-    /// Counts pods in a domain that are on no node of the simulation.
-    pub(crate) fn count_more(&mut self, tracker: TrackerId, domain: DomainId, pods: u32) {
-        self.trackers[tracker.0 as usize].add(domain, pods);
-        self.record(Step::Counted(tracker, domain, pods));
-    }
-
-    /// Counts nodes in a domain that the simulation does not have.
-    pub(crate) fn grow_domain(&mut self, tracker: TrackerId, domain: DomainId, nodes: u32) {
-        self.trackers[tracker.0 as usize].add_nodes(domain, nodes);
-        self.record(Step::Grown(tracker, domain, nodes));
-    }
-
-    fn record(&mut self, step: Step) {
-        if self.marks > 0 {
-            self.journal.push(step);
         }
     }
 }

@@ -15,10 +15,27 @@ pub struct Site {
     pub(crate) place: Place,
 }
 
+/// What rules between pods see of a site: sites with equal keys are in the same domains.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PlaceKey(Place);
+
+impl Site {
+    /// What rules between pods see of it.
+    pub fn place_key(&self) -> PlaceKey {
+        PlaceKey(self.place.clone())
+    }
+
+    /// Other nodes in the same place.
+    pub fn with_node(&self, node: NodeState) -> Self {
+        Self { node, place: self.place.clone() }
+    }
+}
+
 impl Simulation {
     /// The site of new nodes like this one.
-    pub fn site(&mut self, node: NodeState) -> Site {
-        let place = self.topology.place(&node.labels);
+    pub fn site(&mut self, mut node: NodeState) -> Site {
+        node.barred = self.profile.bars(&node);
+        let place = self.topology.place(&node.labels).on_a_new_host();
         Site { node, place }
     }
 
@@ -30,7 +47,7 @@ impl Simulation {
             all.extend(volumes.why_not(&site.node));
         }
         let breaches = self.breaches_new(class, site);
-        all.extend(breaches.into_iter().map(|breach| self.rejection(class, breach)));
+        all.extend(self.rejections(class, breaches));
         all.sort_by_key(|rejection| rejection.filter);
         all
     }
@@ -76,15 +93,15 @@ impl Simulation {
     pub(crate) fn spread_room_new(&self, rule: &SpreadRule, site: &Site) -> u32 {
         let tracker = self.tracker(rule.tracker);
         let Some(domain) = site.place.domain(tracker.key) else { return 0 };
-        let counted = counted_on(tracker, &site.node);
-        if tracker.key != HOSTNAME && (tracker.has_domain(domain) || !counted) {
-            return rule.room(tracker, domain, counted);
+        // A node that suits the pod is one that its own constraint counts.
+        if tracker.key != HOSTNAME && tracker.has_domain(domain) {
+            return rule.room(tracker, domain, true);
         }
         // A node that joins makes a domain without pods. Measured against the others it may go as far above the
         // least of them; as the first of all it is measured against a second one that could join.
-        let domains = tracker.domains() + usize::from(counted);
+        let domains = tracker.domains() + 1;
         let others = if domains < rule.min_domains as usize { 0 } else { tracker.least().unwrap_or(0) };
-        if rule.counts_itself && counted { others.saturating_add(rule.max_skew) } else { u32::MAX }
+        if rule.counts_itself { others.saturating_add(rule.max_skew) } else { u32::MAX }
     }
 }
 

@@ -13,7 +13,7 @@ pub(crate) struct KeyId(pub(crate) u32);
 pub(crate) struct DomainId(pub(crate) u32);
 
 /// Where a node is, by key.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Place(Vec<Option<DomainId>>);
 
 /// Every key that a rule names, with the domains met so far.
@@ -53,6 +53,11 @@ impl Topology {
         &self.keys[key.0 as usize]
     }
 
+    /// How many values were met of the key that has most.
+    pub(crate) fn most_values(&self) -> usize {
+        self.domains.iter().map(HashMap::len).max().unwrap_or(0)
+    }
+
     /// Where a node with these labels is, by every key known so far.
     pub(crate) fn place(&mut self, labels: &LabelSet) -> Place {
         let mut place = Place::default();
@@ -73,12 +78,21 @@ impl Topology {
     }
 
     /// The value that a domain stands for.
+    #[cfg(test)]
     pub(crate) fn value(&self, key: KeyId, domain: DomainId) -> Option<&Text> {
         self.domains[key.0 as usize].iter().find(|(_, known)| **known == domain).map(|(value, _)| value)
     }
 }
 
 impl Place {
+    /// The same place on a host that does not exist yet, which is a domain of its own.
+    pub(crate) fn on_a_new_host(mut self) -> Self {
+        if let Some(host) = self.0.first_mut() {
+            *host = host.map(|_| DomainId(u32::MAX));
+        }
+        self
+    }
+
     /// The domain of a key; `None` if the node lacks the label.
     pub(crate) fn domain(&self, key: KeyId) -> Option<DomainId> {
         self.0.get(key.0 as usize).copied().flatten()

@@ -3,6 +3,7 @@
 //! A count is updated when a pod comes or goes, never recounted.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use fixedbitset::FixedBitSet;
 use plimsoll_model::{
@@ -34,6 +35,13 @@ pub(crate) enum Counted {
 pub(crate) struct SpreadCount {
     namespace: Text,
     selector: Option<LabelSelector>,
+    /// Where it counts them.
+    pub scope: Arc<Scope>,
+}
+
+/// The nodes on which a topology spread constraint counts pods.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Scope {
     /// A node counts only if it has every key of the pod's required constraints.
     keys: Vec<Text>,
     /// `nodeAffinityPolicy: Honor`: the node selector and affinity that a node must meet.
@@ -82,17 +90,24 @@ impl SpreadCount {
         let demanding = !shape.node_selector.is_empty() || shape.node_affinity.is_some();
         let honors_affinity = constraint.node_affinity_policy == NodeInclusion::Honor && demanding;
         let honors_taints = constraint.node_taints_policy == NodeInclusion::Honor;
-        Self {
-            namespace: namespace.clone(),
-            selector: constraint.selector.clone(),
+        let scope = Scope {
             keys,
             affinity: honors_affinity.then(|| (shape.node_selector.clone(), shape.node_affinity.clone())),
             tolerations: honors_taints.then(|| shape.tolerations.clone()),
-        }
+        };
+        Self { namespace: namespace.clone(), selector: constraint.selector.clone(), scope: Arc::new(scope) }
     }
 
     /// True if a node counts.
     pub(crate) fn counts_on(&self, node: &NodeState) -> bool {
+        self.scope.has(node)
+    }
+}
+
+// === impl Scope ===
+
+impl Scope {
+    fn has(&self, node: &NodeState) -> bool {
         self.keys.iter().all(|key| node.labels.get(key).is_some())
             && self.affinity.as_ref().is_none_or(|(selector, affinity)| {
                 node.labels.contains_all(selector)
@@ -190,10 +205,14 @@ impl Tracker {
     /// Counts a node's domain from now on, if the rule counts the node.
     pub(crate) fn add_node(&mut self, id: usize, node: &NodeState, domain: Option<DomainId>) {
         let Counted::Spread(spread) = &self.counted else { return };
-        if let Some(domain) = domain
-            && spread.counts_on(node)
-            && let Some(levels) = &mut self.levels
-        {
+        if domain.is_some() && spread.counts_on(node) {
+            self.add_counting_node(id, domain);
+        }
+    }
+
+    /// The same for a node that the rule counts, unless it has no domain.
+    pub(crate) fn add_counting_node(&mut self, id: usize, domain: Option<DomainId>) {
+        if let (Some(domain), Some(levels)) = (domain, &mut self.levels) {
             levels.eligible.grow(id + 1);
             levels.eligible.insert(id);
             self.add_nodes(domain, 1);
@@ -242,8 +261,7 @@ impl Tracker {
 
     /// The domains, in the order in which they were met.
     pub(crate) fn domain_ids(&self) -> Vec<DomainId> {
-        let mut all: Vec<DomainId> =
-            self.levels.iter().flat_map(|levels| levels.nodes.keys().copied()).collect();
+        let mut all: Vec<DomainId> = self.levels.iter().flat_map(|levels| levels.nodes.keys().copied()).collect();
         all.sort_unstable();
         all
     }
@@ -287,5 +305,46 @@ impl Levels {
                 self.domains_by_count.remove(&count);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plimsoll_model::{NodeInclusion, PodShape, SpreadConstraint};
+
+    use super::*;
+
+    #[test]
+    fn a_domain_is_one_while_it_has_nodes() {
+        let constraint = SpreadConstraint {
+            selector: None,
+            topology_key: "zone".into(),
+            max_skew: 1,
+            min_domains: None,
+            node_affinity_policy: NodeInclusion::Honor,
+            node_taints_policy: NodeInclusion::Ignore,
+        };
+        let all = std::slice::from_ref(&constraint);
+        let counted = Counted::Spread(SpreadCount::of(&constraint, all, &PodShape::default(), &"default".into()));
+        let mut tracker = Tracker::new(KeyId(0), counted);
+        let [one, two] = [DomainId(1), DomainId(2)];
+        // Pods may come before the nodes do, and stay when they go.
+        tracker.add(one, 3);
+        assert_eq!((tracker.least(), tracker.domains(), tracker.total()), (None, 0, 3));
+        tracker.add_nodes(one, 2);
+        tracker.add_nodes(two, 1);
+        assert_eq!((tracker.least(), tracker.least_but(Some(two)), tracker.domains()), (Some(0), Some(3), 2));
+        tracker.add(two, 3);
+        assert_eq!((tracker.least(), tracker.least_but(Some(two))), (Some(3), Some(3)));
+        tracker.remove_nodes(one, 1);
+        assert!(tracker.has_domain(one));
+        tracker.remove_nodes(one, 1);
+        assert_eq!((tracker.domains(), tracker.count(one), tracker.least_but(Some(two))), (1, 3, None));
+        tracker.remove(one, 1);
+        assert_eq!(tracker.least(), Some(3));
+        let (counts, nodes, levels) = tracker.table();
+        assert_eq!(counts, [(one, 2), (two, 3)].into());
+        assert_eq!(nodes, [(two, 1)].into());
+        assert_eq!(levels, [(3, 1)].into());
     }
 }

@@ -1,10 +1,16 @@
 //! The shape of the file. Keys are those of `ocean-features`, camelCase; unknown ones are errors.
 
-use std::collections::BTreeMap;
+mod launch;
+mod node_group;
 
 use serde::Deserialize;
 
-use super::values::{Dollars, InstanceTypeEntry, Later, Seconds};
+use super::values::{Later, Seconds};
+
+pub use launch::{
+    BlockDevicesFile, DynamicFile, ExtendedResourceFile, GroupHeadroomFile, HeadroomFile, ManualFile, NetworkFile,
+};
+pub use node_group::{InstanceTypeFile, NodeGroupFile, ReservedFile, TaintFile};
 
 /// The whole file.
 #[derive(Debug, Default, Deserialize)]
@@ -14,6 +20,12 @@ pub struct ConfigFile {
     pub limits: LimitsFile,
     pub node_groups: Vec<NodeGroupFile>,
     pub system_reserved: ReservedFile,
+    pub network: NetworkFile,
+    pub extended_resources: Vec<ExtendedResourceFile>,
+    pub startup_taints: Vec<TaintFile>,
+    pub grace_period: Option<Seconds>,
+    pub block_devices: BlockDevicesFile,
+    pub headroom: HeadroomFile,
     pub scale_down: ScaleDownFile,
     pub drain: DrainFile,
     pub csr: CsrFile,
@@ -26,12 +38,6 @@ pub struct ConfigFile {
     provider: Option<Later>,
     suspension_hours: Option<Later>,
     optimization_windows: Option<Later>,
-    headroom: Option<Later>,
-    network: Option<Later>,
-    extended_resources: Option<Later>,
-    block_devices: Option<Later>,
-    startup_taints: Option<Later>,
-    grace_period: Option<Later>,
     log: Option<Later>,
 }
 
@@ -103,16 +109,6 @@ pub struct PolicyLimitsFile {
     pub log_kib: Option<u64>,
 }
 
-/// `systemReserved` of a node group, as quantities.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct ReservedFile {
-    pub cpu: Option<String>,
-    pub memory: Option<String>,
-    pub ephemeral_storage: Option<String>,
-    pub pods: Option<u64>,
-}
-
 /// Keys that a later version will use: they are known, and have no effect yet.
 macro_rules! later_keys {
     ($section:ident: $($key:ident),*) => {
@@ -126,61 +122,9 @@ macro_rules! later_keys {
     };
 }
 
-later_keys!(ConfigFile: cluster, mode, autoscaler, leader_election, provider, suspension_hours, optimization_windows, headroom, network, extended_resources, block_devices, startup_taints, grace_period, log);
+later_keys!(ConfigFile: cluster, mode, autoscaler, leader_election, provider, suspension_hours, optimization_windows, log);
 later_keys!(ScaleDownFile: interval, evaluation_periods, accelerated);
 later_keys!(DrainFile: retry_interval, force_delete_after);
-
-/// A node group.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct NodeGroupFile {
-    pub name: String,
-    #[serde(default)]
-    pub min: u32,
-    pub max: u32,
-    pub zones: Vec<String>,
-    #[serde(default)]
-    pub lifecycle: Option<String>,
-    #[serde(default)]
-    pub labels: BTreeMap<String, String>,
-    #[serde(default)]
-    pub taints: Vec<TaintFile>,
-    pub instance_types: Vec<InstanceTypeEntry>,
-    #[serde(default)]
-    pub system_reserved: Option<ReservedFile>,
-    #[serde(default)]
-    pub restrict_scale_down: bool,
-}
-
-/// A taint.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct TaintFile {
-    pub key: String,
-    #[serde(default)]
-    pub value: String,
-    pub effect: String,
-}
-
-/// An instance type.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct InstanceTypeFile {
-    pub name: String,
-    pub vcpu: u64,
-    pub memory_mib: u64,
-    #[serde(default)]
-    pub gpus: u64,
-    /// The resource that pods request for a GPU.
-    #[serde(default)]
-    pub gpu_resource: Option<String>,
-    #[serde(default)]
-    pub max_pods: Option<u64>,
-    #[serde(default)]
-    pub arch: Option<String>,
-    #[serde(default)]
-    pub price_usd_per_hour: Option<Dollars>,
-}
 
 /// A policy of one point.
 #[derive(Debug, Deserialize)]

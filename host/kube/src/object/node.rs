@@ -79,7 +79,8 @@ impl Row for NodeObject<'_> {
             taints: spec.taints.iter().map(|taint| taint.to_taint(cluster)).collect(),
             allocatable: offered.to_resources(cluster),
             unschedulable: spec.unschedulable,
-            ready: condition::holds(&status.conditions, "Ready"),
+            // kube-scheduler goes by taints alone: a node that says nothing of itself is one to use.
+            ready: status.conditions.iter().all(|condition| *condition.kind != *"Ready" || condition.holds()),
             created: metadata.created(),
             deleting: metadata.deletion().is_some(),
             addresses: addresses(&status.addresses, cluster),

@@ -1,20 +1,18 @@
 //! The plan: candidates, the policy's order, and every node checked again in that order.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use plimsoll_model::{Millis, Node, NodeGroup, NodeId, Pod, PodId, Price, Snapshot, Timestamp};
-use plimsoll_scheduler::InterPodIndex;
+use plimsoll_model::{GroupIndex, NodeGroup, NodeId, PodId, Price, Snapshot, Timestamp};
+use plimsoll_scheduler::Simulation;
 
-use super::moves::Moves;
+use super::candidate::{Replicas, candidate, drain_pod};
+use super::moves::{Moves, Stuck};
 use super::rules::{evictable, node_rule, pod_rule};
 use super::timetable::{spacing, timetable};
-use super::{
-    Candidate, Cause, DrainPod, Eviction, KeptNode, KeptReason, NodesQuestion, NodesVerdict, PodsQuestion,
-    ScaleDownConfig, warmup_of,
-};
+use super::{Candidate, Eviction, KeptNode, KeptReason, NodesQuestion, NodesVerdict, PodsQuestion, ScaleDownConfig};
 use crate::clipped::note;
-use crate::scale_up::existing_room;
+use crate::scale_up::{ScaleUpConfig, await_starting, settle_pending};
 use crate::{DrainPolicy, PolicyCall};
 
 /// Which nodes leave and which stay.
@@ -24,6 +22,9 @@ pub struct ScaleDownPlan {
     pub drains: Vec<PlannedDrain>,
     /// Nodes that stay, in the order of names.
     pub kept: Vec<KeptNode>,
+    /// Where each evicted pod can go once all of the nodes are gone, in the order of namespaces and names. kube-scheduler
+    /// decides; this shows that there is a way.
+    pub moves: Vec<(PodId, NodeId)>,
     /// What the host changed in the answers, each a sentence.
     pub clipped: Vec<String>,
     /// Every policy call.
@@ -45,11 +46,16 @@ pub struct PlannedDrain {
 
 type Kept = (KeptReason, String);
 
+/// Nodes that stay.
+type KeptNodes = HashMap<NodeId, Kept>;
+
 /// What has been decided so far.
 struct Planning<'a> {
     snapshot: &'a Snapshot,
     config: &'a ScaleDownConfig,
     moves: Moves<'a>,
+    /// The group that owns each node, by the node's slot.
+    groups: &'a [Option<&'a NodeGroup>],
     /// Pending pods that existing nodes will take, by node.
     awaited: HashMap<NodeId, PodId>,
     /// Evictions that the nodes chosen so far take from each budget.
@@ -57,45 +63,46 @@ struct Planning<'a> {
     group_sizes: HashMap<&'a str, u32>,
 }
 
-/// Plans which nodes to drain.
+/// Plans which nodes to drain. The simulation must be of that snapshot, and is left as it was. `scale_up` says which
+/// nodes are about to start and what headroom is kept.
 pub fn plan_scale_down(
     snapshot: &Arc<Snapshot>,
+    simulation: &mut Simulation,
+    scale_up: &ScaleUpConfig,
     config: &ScaleDownConfig,
     now: Timestamp,
     policy: &dyn DrainPolicy,
 ) -> ScaleDownPlan {
     let mut plan = ScaleDownPlan::default();
-    let mut kept: BTreeMap<NodeId, Kept> = BTreeMap::new();
-    let mut planning = Planning::new(snapshot, config);
-    let candidates = planning.candidates(now, &mut kept);
-    let managed = snapshot.nodes().filter(|(_, node)| node_rule(config, snapshot, node).is_none()).count();
-    let cap = drain_cap(managed, config.max_percentage);
-    if !candidates.is_empty() {
-        let question = NodesQuestion { now, seed: snapshot.seed(), candidates: candidates.clone(), max_drains: cap };
-        let asked = policy.order_nodes(snapshot, &question);
-        plan.calls.extend(asked.calls);
-        let order = planning.check_order(asked.verdict, &candidates, &mut kept, &mut plan.clipped);
-        for (candidate, reason) in order {
-            let drained = u32::try_from(plan.drains.len()).unwrap_or(u32::MAX);
-            match planning.choose(candidate, drained, cap) {
-                Err(why) => {
-                    kept.insert(candidate.node, why);
-                }
-                Ok(pods) => match planning.evictions(snapshot, candidate, &pods, now, policy, &mut plan) {
-                    None => {
-                        let detail = "no policy ordered its pods; see decisions".to_owned();
-                        kept.insert(candidate.node, (KeptReason::PolicyFailed, detail));
-                    }
-                    Some(evictions) => {
-                        let savings = candidate.savings;
-                        plan.drains.push(PlannedDrain { node: candidate.node, reason, savings, evictions });
-                    }
-                },
+    let groups = owners(snapshot, config);
+    let mut kept = KeptNodes::new();
+    let mut managed = Vec::new();
+    for (id, node) in snapshot.nodes() {
+        match node_rule(config, snapshot, node, groups[id.0 as usize]) {
+            Some(why) => {
+                kept.insert(id, why);
             }
+            None => managed.push(id),
         }
     }
-    plan.kept = kept.into_iter().map(|(node, (reason, detail))| KeptNode { node, reason, detail }).collect();
+    if !managed.is_empty() {
+        let mut planning = Planning::new(snapshot, simulation, scale_up, config, &groups, now);
+        planning.run(snapshot, &managed, now, policy, &mut kept, &mut plan);
+        plan.moves = planning.moves.finish();
+    }
+    let in_order = snapshot.nodes().filter_map(|(node, _)| Some((node, kept.remove(&node)?)));
+    plan.kept = in_order.map(|(node, (reason, detail))| KeptNode { node, reason, detail }).collect();
     plan
+}
+
+/// The group that owns each node, by the node's slot.
+fn owners<'a>(snapshot: &Snapshot, config: &'a ScaleDownConfig) -> Vec<Option<&'a NodeGroup>> {
+    let index = GroupIndex::of(config.groups.as_deref().unwrap_or_default());
+    let mut owners = vec![None; snapshot.node_slots()];
+    for (id, node) in snapshot.nodes() {
+        owners[id.0 as usize] = index.group_of(node).map(|(_, group)| group);
+    }
+    owners
 }
 
 /// How many nodes may drain at once: the percentage of the managed nodes, rounded down, but never none.
@@ -105,66 +112,121 @@ fn drain_cap(managed: usize, percentage: u32) -> u32 {
 }
 
 impl<'a> Planning<'a> {
-    fn new(snapshot: &'a Snapshot, config: &'a ScaleDownConfig) -> Self {
+    fn new(
+        snapshot: &'a Snapshot,
+        simulation: &'a mut Simulation,
+        scale_up: &ScaleUpConfig,
+        config: &'a ScaleDownConfig,
+        groups: &'a [Option<&'a NodeGroup>],
+        now: Timestamp,
+    ) -> Self {
         let mut group_sizes = HashMap::new();
-        for (_, node) in snapshot.nodes() {
-            if let Some(group) = group_of(config, node) {
-                *group_sizes.entry(group.name.as_str()).or_default() += 1;
+        for group in groups.iter().flatten() {
+            *group_sizes.entry(group.name.as_str()).or_default() += 1;
+        }
+        let mark = simulation.mark();
+        await_starting(snapshot, simulation, scale_up, now);
+        let settled = settle_pending(snapshot, simulation, scale_up);
+        let awaited = settled.pods.into_iter().map(|(pod, node)| (node, pod)).collect();
+        let moves = Moves::new(snapshot, simulation, &GroupIndex::of(&scale_up.groups), settled.headroom, mark);
+        Self { snapshot, config, moves, groups, awaited, budgets_used: HashMap::new(), group_sizes }
+    }
+
+    fn run(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        managed: &[NodeId],
+        now: Timestamp,
+        policy: &dyn DrainPolicy,
+        kept: &mut KeptNodes,
+        plan: &mut ScaleDownPlan,
+    ) {
+        let candidates = self.candidates(managed, now, kept);
+        if candidates.is_empty() {
+            return;
+        }
+        let cap = drain_cap(managed.len(), self.config.max_percentage);
+        let question = NodesQuestion { now, seed: snapshot.seed(), candidates: candidates.clone(), max_drains: cap };
+        let asked = policy.order_nodes(snapshot, &question);
+        plan.calls.extend(asked.calls);
+        let order = check_order(asked.verdict, &candidates, kept, &mut plan.clipped);
+        self.moves.expect(&order.iter().map(|(candidate, _)| candidate.node).collect::<Vec<_>>());
+        for (candidate, reason) in order {
+            let drained = u32::try_from(plan.drains.len()).unwrap_or(u32::MAX);
+            match self.choose(snapshot, candidate, (drained, cap), now, policy, plan) {
+                Err(why) => {
+                    kept.insert(candidate.node, why);
+                }
+                Ok(evictions) => {
+                    let savings = candidate.savings;
+                    plan.drains.push(PlannedDrain { node: candidate.node, reason, savings, evictions });
+                }
             }
         }
-        let room = existing_room(snapshot);
-        let awaited = room.placed.into_iter().map(|(pod, node)| (node, pod)).collect();
-        let moves = Moves::new(snapshot, room.nodes);
-        Self { snapshot, config, moves, awaited, budgets_used: HashMap::new(), group_sizes }
     }
 
     /// The nodes that may go when each is looked at alone; the others are kept.
-    fn candidates(&mut self, now: Timestamp, kept: &mut BTreeMap<NodeId, Kept>) -> Vec<Candidate> {
-        let (snapshot, config) = (self.snapshot, self.config);
-        let inter_pod = InterPodIndex::of(snapshot);
-        let mut candidates = Vec::new();
-        for (id, node) in snapshot.nodes() {
-            if let Some(why) = node_rule(config, snapshot, node) {
-                kept.insert(id, why);
-                continue;
-            }
-            if let Some(&pod) = self.awaited.get(&id) {
-                let detail = format!("pod {} is pending and fits here", snapshot.pod(pod).full_name());
-                kept.insert(id, (KeptReason::NeededByPendingPods, detail));
-                continue;
-            }
-            match self.alone(&inter_pod, id, node) {
+    fn candidates(&mut self, managed: &[NodeId], now: Timestamp, kept: &mut KeptNodes) -> Vec<Candidate> {
+        let mut allowed: Vec<(NodeId, Vec<PodId>)> = Vec::new();
+        for &id in managed {
+            match self.allowed(id) {
                 Err(why) => {
                     kept.insert(id, why);
                 }
-                Ok(pods) => candidates.push(candidate(snapshot, config, id, &pods, now)),
+                Ok(pods) => allowed.push((id, pods)),
+            }
+        }
+        self.moves.prepare(allowed.iter().flat_map(|(_, pods)| pods).copied());
+        let (mut candidates, mut replicas) = (Vec::new(), Replicas::default());
+        for (id, pods) in allowed {
+            match self.moves.empty(id, &pods) {
+                Err(stuck) => {
+                    kept.insert(id, stuck.into());
+                }
+                Ok(undo) => {
+                    self.moves.undo(id, undo);
+                    candidates.push(candidate(self.snapshot, &mut replicas, self.group_of(id), id, &pods, now));
+                }
             }
         }
         candidates
     }
 
-    /// The pods to evict if the node could go all by itself.
-    fn alone(&mut self, inter_pod: &InterPodIndex, id: NodeId, node: &Node) -> Result<Vec<PodId>, Kept> {
+    /// The pods to evict if the node could go all by itself, wherever they went.
+    fn allowed(&self, id: NodeId) -> Result<Vec<PodId>, Kept> {
         let snapshot = self.snapshot;
-        let pods: Vec<PodId> =
-            snapshot.pods_on(id).iter().copied().filter(|&pod| evictable(snapshot.pod(pod))).collect();
-        if let Some(group) = group_of(self.config, node)
+        if let Some(&pod) = self.awaited.get(&id) {
+            let detail = format!("pod {} is pending and fits here", snapshot.pod(pod).full_name());
+            return Err((KeptReason::NeededByPendingPods, detail));
+        }
+        let pods = self.evicted(id);
+        if let Some(group) = self.group_of(id)
             && group.restrict_scale_down
             && !pods.is_empty()
         {
             let detail = format!("group {} removes empty nodes only; {} pods are left", group.name, pods.len());
             return Err((KeptReason::GroupRestricted, detail));
         }
+        let simulation = self.moves.simulation();
         for &pod in &pods {
-            if let Some(why) = pod_rule(self.config, snapshot, inter_pod, snapshot.pod(pod)) {
+            let class = simulation.placed(pod).map(|(class, _)| simulation.class(class));
+            if let Some(why) = pod_rule(self.config, snapshot.pod(pod), class) {
                 return Err(why);
             }
         }
         self.budgets(&pods)?;
-        self.above_minimum(node)?;
-        let undo = self.moves.empty(id, &pods).map_err(|pod| self.no_place(pod))?;
-        self.moves.undo(id, undo);
+        self.above_minimum(id)?;
         Ok(pods)
+    }
+
+    /// The pods that would be evicted.
+    fn evicted(&self, id: NodeId) -> Vec<PodId> {
+        let pods = self.snapshot.pods_on(id).iter().copied();
+        pods.filter(|&pod| evictable(self.snapshot.pod(pod))).collect()
+    }
+
+    fn group_of(&self, id: NodeId) -> Option<&'a NodeGroup> {
+        self.groups[id.0 as usize]
     }
 
     /// What the pods would take from each budget, on top of the nodes chosen so far.
@@ -200,8 +262,8 @@ impl<'a> Planning<'a> {
         Ok(needed)
     }
 
-    fn above_minimum(&self, node: &Node) -> Result<(), Kept> {
-        let Some(group) = group_of(self.config, node) else { return Ok(()) };
+    fn above_minimum(&self, id: NodeId) -> Result<(), Kept> {
+        let Some(group) = self.group_of(id) else { return Ok(()) };
         let size = self.group_sizes.get(group.name.as_str()).copied().unwrap_or(0);
         if size > group.min {
             return Ok(());
@@ -212,81 +274,43 @@ impl<'a> Planning<'a> {
         ))
     }
 
-    fn no_place(&self, pod: PodId) -> Kept {
-        let pod = self.snapshot.pod(pod);
-        let requests = &pod.shape.requests;
-        let zone = if pod.volumes.claims { ", in the zone of its volume" } else { "" };
-        let detail = format!(
-            "pod {} ({} cpu, {} memory{zone}) fits on no other node",
-            pod.full_name(),
-            requests.cpu,
-            requests.memory
-        );
-        (KeptReason::NoPlaceToMovePods, detail)
-    }
-
-    /// The policy's answer as known candidates with reasons, each once; everything else is kept.
-    fn check_order<'c>(
-        &self,
-        verdict: Option<NodesVerdict>,
-        candidates: &'c [Candidate],
-        kept: &mut BTreeMap<NodeId, Kept>,
-        clipped: &mut Vec<String>,
-    ) -> Vec<(&'c Candidate, String)> {
-        let mut default = (KeptReason::HeldByPolicy, "the policy does not name it".to_owned());
-        let offered: HashMap<u32, &Candidate> = candidates.iter().map(|c| (c.node.0, c)).collect();
-        let (mut order, mut listed): (Vec<(&Candidate, String)>, HashSet<NodeId>) = (Vec::new(), HashSet::new());
-        match verdict {
-            None => default = (KeptReason::PolicyFailed, "no policy answered; see decisions".to_owned()),
-            Some(NodesVerdict::Hold(reason)) => default.1 = reason,
-            Some(NodesVerdict::Order { drain, keep }) => {
-                for choice in keep {
-                    if let Some(candidate) = offered.get(&choice.node)
-                        && listed.insert(candidate.node)
-                    {
-                        kept.insert(candidate.node, (KeptReason::HeldByPolicy, choice.reason));
-                    }
-                }
-                for choice in drain {
-                    match offered.get(&choice.node) {
-                        None => note(clipped, || format!("node {} was not offered", choice.node)),
-                        Some(candidate) if listed.insert(candidate.node) => order.push((candidate, choice.reason)),
-                        Some(candidate) => note(clipped, || format!("{} is in the answer twice", candidate.name)),
-                    }
-                }
-            }
-        }
-        for candidate in candidates.iter().filter(|candidate| !listed.contains(&candidate.node)) {
-            kept.insert(candidate.node, default.clone());
-        }
-        order
-    }
-
-    /// Checks a node against everything chosen before it, and takes it.
-    fn choose(&mut self, candidate: &Candidate, drained: u32, cap: u32) -> Result<Vec<PodId>, Kept> {
+    /// Checks a node against everything chosen before it, asks for the order of its pods, and takes it. `count` is how
+    /// many nodes drain already, and how many may.
+    fn choose(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        candidate: &Candidate,
+        (drained, cap): (u32, u32),
+        now: Timestamp,
+        policy: &dyn DrainPolicy,
+        plan: &mut ScaleDownPlan,
+    ) -> Result<Vec<Eviction>, Kept> {
         if drained >= cap {
             let percent = self.config.max_percentage;
             return Err((KeptReason::DrainCapReached, format!("at most {cap} may drain at once ({percent} %)")));
         }
-        let (snapshot, id) = (self.snapshot, candidate.node);
-        let node = snapshot.node(id);
-        let pods: Vec<PodId> =
-            snapshot.pods_on(id).iter().copied().filter(|&pod| evictable(snapshot.pod(pod))).collect();
-        self.above_minimum(node)?;
+        let id = candidate.node;
+        self.above_minimum(id)?;
+        let pods = self.evicted(id);
         let budgets = self.budgets(&pods)?;
-        self.moves.empty(id, &pods).map_err(|pod| {
-            let (reason, detail) = self.no_place(pod);
-            (reason, format!("{detail} once the nodes before it are gone"))
+        let undo = self.moves.empty(id, &pods).map_err(|stuck| {
+            let (reason, detail) = Kept::from(stuck);
+            (reason, format!("{detail}, once the nodes before it are gone"))
         })?;
+        let Some(evictions) = self.evictions(snapshot, candidate, &pods, now, policy, plan) else {
+            self.moves.undo(id, undo);
+            return Err((KeptReason::PolicyFailed, "no policy ordered its pods; see decisions".to_owned()));
+        };
+        self.moves.keep(undo);
         for (at, need) in budgets {
             *self.budgets_used.entry(at).or_default() += need;
         }
-        if let Some(group) = group_of(self.config, node)
+        if let Some(group) = self.group_of(id)
             && let Some(size) = self.group_sizes.get_mut(group.name.as_str())
         {
             *size -= 1;
         }
-        Ok(pods)
+        Ok(evictions)
     }
 
     fn evictions(
@@ -320,57 +344,47 @@ impl<'a> Planning<'a> {
     }
 }
 
-fn group_of<'a>(config: &'a ScaleDownConfig, node: &Node) -> Option<&'a NodeGroup> {
-    config.groups.as_deref()?.iter().find(|group| group.owns(node))
-}
-
-fn single_replica(snapshot: &Snapshot, pod: &Pod) -> bool {
-    pod.owner.as_ref().is_some_and(|owner| snapshot.replicas_of(owner) == 1)
-}
-
-fn drain_pod(snapshot: &Snapshot, id: PodId) -> DrainPod {
-    let pod = snapshot.pod(id);
-    DrainPod {
-        pod: id,
-        namespace: pod.namespace.clone(),
-        name: pod.name.clone(),
-        priority: pod.shape.priority,
-        critical: pod.critical(),
-        daemon_set: pod.daemon_set(),
-        single_replica: single_replica(snapshot, pod),
-        replicas: pod.owner.as_ref().map(|owner| snapshot.replicas_of(owner)),
-        disruptions_allowed: snapshot.budgets_of(pod).map(|(_, budget)| budget.disruptions_allowed).min(),
-        volumes: pod.volumes,
-        grace: pod.grace,
-        warmup: warmup_of(pod),
+/// The policy's answer as known candidates with reasons, each once; everything else is kept.
+fn check_order<'c>(
+    verdict: Option<NodesVerdict>,
+    candidates: &'c [Candidate],
+    kept: &mut KeptNodes,
+    clipped: &mut Vec<String>,
+) -> Vec<(&'c Candidate, String)> {
+    let mut default = (KeptReason::HeldByPolicy, "the policy does not name it".to_owned());
+    let offered: HashMap<u32, &Candidate> = candidates.iter().map(|c| (c.node.0, c)).collect();
+    let (mut order, mut listed): (Vec<(&Candidate, String)>, HashSet<NodeId>) = (Vec::new(), HashSet::new());
+    match verdict {
+        None => default = (KeptReason::PolicyFailed, "no policy answered; see decisions".to_owned()),
+        Some(NodesVerdict::Hold(reason)) => default.1 = reason,
+        Some(NodesVerdict::Order { drain, keep }) => {
+            for choice in keep {
+                if let Some(candidate) = offered.get(&choice.node)
+                    && listed.insert(candidate.node)
+                {
+                    kept.insert(candidate.node, (KeptReason::HeldByPolicy, choice.reason));
+                }
+            }
+            for choice in drain {
+                match offered.get(&choice.node) {
+                    None => note(clipped, || format!("node {} was not offered", choice.node)),
+                    Some(candidate) if listed.insert(candidate.node) => order.push((candidate, choice.reason)),
+                    Some(candidate) => note(clipped, || format!("{} is in the answer twice", candidate.name)),
+                }
+            }
+        }
     }
+    for candidate in candidates.iter().filter(|candidate| !listed.contains(&candidate.node)) {
+        kept.insert(candidate.node, default.clone());
+    }
+    order
 }
 
-fn candidate(snapshot: &Snapshot, config: &ScaleDownConfig, id: NodeId, pods: &[PodId], now: Timestamp) -> Candidate {
-    let node = snapshot.node(id);
-    let group = group_of(config, node);
-    let requested = snapshot.requested_on(id);
-    let permille =
-        |used: u64, all: u64| u32::try_from(u128::from(used) * 1000 / u128::from(all.max(1))).unwrap_or(u32::MAX);
-    let rows = || pods.iter().map(|&pod| snapshot.pod(pod));
-    let count =
-        |matching: &dyn Fn(&Pod) -> bool| u32::try_from(rows().filter(|pod| matching(pod)).count()).unwrap_or(u32::MAX);
-    let instance_type = group.zip(node.instance_type()).and_then(|(group, name)| group.instance_type(name));
-    Candidate {
-        node: id,
-        name: node.name.clone(),
-        group: group.map(|group| group.name.clone()).or_else(|| node.group_label().cloned()),
-        zone: node.zone().cloned(),
-        lifecycle: node.lifecycle().or(group.map(|group| group.lifecycle)),
-        cause: if pods.is_empty() { Cause::Empty } else { Cause::Underutilized },
-        pods: count(&|_| true),
-        critical_pods: count(&Pod::critical),
-        single_replicas: count(&|pod| single_replica(snapshot, pod)),
-        highest_priority: rows().map(|pod| pod.shape.priority).max(),
-        longest_warmup: rows().filter_map(warmup_of).max(),
-        cpu_permille: permille(requested.cpu.0, node.allocatable.cpu.0),
-        memory_permille: permille(requested.memory.0, node.allocatable.memory.0),
-        savings: instance_type.and_then(|instance_type| instance_type.price),
-        age: node.created.map(|created| now.since(created)).filter(|age| *age > Millis(0)),
+impl From<Stuck> for Kept {
+    fn from(stuck: Stuck) -> Self {
+        match stuck {
+            Stuck::Pod(detail) => (KeptReason::NoPlaceToMovePods, detail),
+            Stuck::Headroom(detail) => (KeptReason::HeadroomNeeded, detail),
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! What keeps a node.
 
-use plimsoll_model::{Node, NodeId, Pod, Snapshot, well_known};
-use plimsoll_scheduler::InterPodIndex;
+use plimsoll_model::{Node, NodeGroup, NodeId, Pod, Snapshot, well_known};
+use plimsoll_scheduler::PodClass;
 
 use super::ScaleDownConfig;
 
@@ -45,10 +45,14 @@ pub enum KeptReason {
     PdbBlocked,
     /// A pod is under several disruption budgets, which the eviction API refuses.
     MultiplePdbs,
-    /// Rules between pods concern a pod, which are not simulated yet.
-    InterPodRulesNotSimulated,
+    /// A pod claims devices, which are not simulated.
+    DevicesNotSimulated,
+    /// A pod mounts volume claims of which too little is known.
+    VolumesUnknown,
     /// A pod fits on no other node.
     NoPlaceToMovePods,
+    /// Headroom that is kept there fits on no other node.
+    HeadroomNeeded,
     /// Its group is at its minimum.
     NodeGroupMinReached,
     /// As many nodes drain as may at once.
@@ -76,8 +80,10 @@ impl KeptReason {
             Self::BarePod => "BarePod",
             Self::PdbBlocked => "PdbBlocked",
             Self::MultiplePdbs => "MultiplePdbs",
-            Self::InterPodRulesNotSimulated => "InterPodRulesNotSimulated",
+            Self::DevicesNotSimulated => "DevicesNotSimulated",
+            Self::VolumesUnknown => "VolumesUnknown",
             Self::NoPlaceToMovePods => "NoPlaceToMovePods",
+            Self::HeadroomNeeded => "HeadroomNeeded",
             Self::NodeGroupMinReached => "NodeGroupMinReached",
             Self::DrainCapReached => "DrainCapReached",
             Self::HeldByPolicy => "HeldByPolicy",
@@ -91,8 +97,13 @@ pub(super) fn evictable(pod: &Pod) -> bool {
     !pod.daemon_set() && !pod.mirror() && !pod.finished()
 }
 
-/// What about the node itself keeps it.
-pub(super) fn node_rule(config: &ScaleDownConfig, snapshot: &Snapshot, node: &Node) -> Option<(KeptReason, String)> {
+/// What about the node itself keeps it; `group` is the one that owns it.
+pub(super) fn node_rule(
+    config: &ScaleDownConfig,
+    snapshot: &Snapshot,
+    node: &Node,
+    group: Option<&NodeGroup>,
+) -> Option<(KeptReason, String)> {
     let kept = |reason, detail: &str| Some((reason, detail.to_owned()));
     if !config.enabled {
         return kept(KeptReason::ScaleDownDisabled, "scale-down is switched off in the configuration");
@@ -106,9 +117,7 @@ pub(super) fn node_rule(config: &ScaleDownConfig, snapshot: &Snapshot, node: &No
     if node.control_plane() {
         return kept(KeptReason::ControlPlane, "control-plane nodes are never removed");
     }
-    if let Some(groups) = &config.groups
-        && !groups.iter().any(|group| group.owns(node))
-    {
+    if config.groups.is_some() && group.is_none() {
         return kept(KeptReason::NotManaged, "it belongs to no configured node group");
     }
     if node.deleting {
@@ -121,12 +130,7 @@ pub(super) fn node_rule(config: &ScaleDownConfig, snapshot: &Snapshot, node: &No
 }
 
 /// What about the pods of a node keeps it, apart from budgets and places.
-pub(super) fn pod_rule(
-    config: &ScaleDownConfig,
-    snapshot: &Snapshot,
-    inter_pod: &InterPodIndex,
-    pod: &Pod,
-) -> Option<(KeptReason, String)> {
+pub(super) fn pod_rule(config: &ScaleDownConfig, pod: &Pod, class: Option<&PodClass>) -> Option<(KeptReason, String)> {
     let name = pod.full_name();
     let restricting = |label: &&plimsoll_model::Text| pod.labels.get(label).is_some_and(|value| *value == "true");
     if let Some(label) = config.restrict_labels.iter().find(restricting) {
@@ -139,7 +143,17 @@ pub(super) fn pod_rule(
         let detail = format!("pod {name} has no owner that would start it again; see scaleDown.evictBarePods");
         return Some((KeptReason::BarePod, detail));
     }
-    let rule = inter_pod.concerns(snapshot, pod)?;
-    let detail = format!("pod {name}: {rule}; rules between pods are not simulated yet");
-    Some((KeptReason::InterPodRulesNotSimulated, detail))
+    let Some(class) = class else {
+        return Some((KeptReason::PodsUnknown, format!("pod {name} is not simulated")));
+    };
+    if class.shape.resource_claims {
+        let detail =
+            format!("pod {name} claims devices (spec.resourceClaims); dynamic resource allocation is not simulated");
+        return Some((KeptReason::DevicesNotSimulated, detail));
+    }
+    let unknown = pod.volumes.claims && class.volumes.as_ref().is_none_or(|volumes| !volumes.known());
+    unknown.then(|| {
+        let detail = format!("pod {name} mounts volume claims; where they can be mounted is not known");
+        (KeptReason::VolumesUnknown, detail)
+    })
 }

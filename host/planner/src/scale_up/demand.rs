@@ -3,54 +3,150 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use plimsoll_model::{
-    Lifecycle, NodeId, Phase, Pod, PodId, PodShape, Scheduling, Snapshot, Text, Timestamp, well_known,
-};
-use plimsoll_scheduler::{InterPodIndex, NodeState, fits};
+use plimsoll_model::{Lifecycle, Pod, PodId, PodShape, Scheduling, Snapshot, Text, Timestamp, well_known};
+use plimsoll_scheduler::{Alike, ClassId, PodClass, Simulation};
 
-use super::{PendingPod, PendingReason, ShapeDemand};
+use super::{HeadroomUnits, PendingPod, PendingReason, ShapeDemand};
 
-/// Pending pods of one shape and namespace, the first of names first: whose pods they are is for a policy to weigh.
+/// Pods that nothing tells apart, and that have no place yet.
+#[derive(Debug)]
 pub(super) struct Demand {
+    /// Their class; where their labels differ in what no rule looks at, that of the first.
+    pub class: ClassId,
     pub shape: Arc<PodShape>,
-    /// Pods without a place, the next to be placed last.
+    pub namespace: Text,
+    /// Pending pods, the next to be placed last.
     pub pods: Vec<PodId>,
+    /// Units of headroom: pods that nobody has created.
+    pub units: u32,
+    /// Headroom that is kept on nodes of this group only.
+    pub group: Option<Text>,
+    /// The same for demands with the same needs of a node's labels, taints and system.
+    pub needs: u32,
 }
 
-/// The nodes of a snapshot with the pending pods that the scheduler will place there.
-pub(crate) struct ExistingRoom {
-    /// By node id.
-    pub nodes: Vec<NodeState>,
-    /// Which pod goes where.
-    pub placed: Vec<(PodId, NodeId)>,
+/// What wants a place.
+#[derive(Debug, Default)]
+pub(super) struct Demands {
+    pub all: Vec<Demand>,
+    /// For each set of static needs, the first demand that has it.
+    pub needs: Vec<usize>,
 }
 
-/// Sorts the pending pods into those that want a node and those that do not.
-pub(super) fn demands(snapshot: &Snapshot, pending: &mut Vec<PendingPod>) -> Vec<Demand> {
-    let inter_pod = InterPodIndex::of(snapshot);
-    let mut by_shape: HashMap<(&Text, &PodShape), usize> = HashMap::new();
-    let mut demands: Vec<Demand> = Vec::new();
-    for (id, pod) in snapshot.pods() {
-        if pod.phase != Phase::Pending || pod.node.is_some() || pod.deletion.is_some() {
-            continue;
+/// What makes pods of one namespace and shape the same.
+type Kind = (Text, u32, Alike, Option<Text>);
+
+impl Demands {
+    /// Sorts the pending pods into those that want a place and those that do not, and adds headroom.
+    pub fn collect(
+        snapshot: &Snapshot,
+        simulation: &mut Simulation,
+        headroom: &[HeadroomUnits],
+        pending: &mut Vec<PendingPod>,
+    ) -> Self {
+        let mut ours: Vec<(ClassId, PodId)> = Vec::new();
+        for (id, pod) in snapshot.pending() {
+            if pod.deletion.is_some() {
+                continue;
+            }
+            match not_ours(pod) {
+                Some((reason, detail)) => pending.push(PendingPod { pod: id, reason, detail }),
+                None => ours.push((simulation.class_of(snapshot, pod), id)),
+            }
         }
-        if let Some((reason, detail)) = not_ours(snapshot, &inter_pod, pod) {
-            pending.push(PendingPod { pod: id, reason, detail });
-            continue;
+        let units: Vec<ClassId> =
+            headroom.iter().map(|units| simulation.intern(class_of_units(snapshot, units))).collect();
+        let classes: Vec<ClassId> = ours.iter().map(|(class, _)| *class).chain(units.iter().copied()).collect();
+        simulation.prepare(&classes);
+
+        let mut demands = Self::default();
+        let mut shapes = Shapes::default();
+        let mut known: HashMap<Kind, usize> = HashMap::new();
+        let mut by_class: HashMap<ClassId, usize> = HashMap::new();
+        for (class, pod) in ours {
+            let at = *by_class
+                .entry(class)
+                .or_insert_with(|| demands.demand(simulation, class, None, &mut shapes, &mut known));
+            demands.all[at].pods.push(pod);
         }
-        let at = *by_shape.entry((&pod.namespace, &pod.shape)).or_insert_with(|| {
-            demands.push(Demand { shape: pod.shape.clone(), pods: Vec::new() });
-            demands.len() - 1
-        });
-        demands[at].pods.push(id);
+        for (class, units) in units.into_iter().zip(headroom) {
+            let at = demands.demand(simulation, class, units.group.clone(), &mut shapes, &mut known);
+            demands.all[at].units = demands.all[at].units.saturating_add(units.count);
+        }
+        for demand in &mut demands.all {
+            demand.pods.reverse();
+        }
+        demands.number_needs();
+        demands
     }
-    for demand in &mut demands {
-        demand.pods.reverse();
+
+    fn demand(
+        &mut self,
+        simulation: &Simulation,
+        class: ClassId,
+        group: Option<Text>,
+        shapes: &mut Shapes,
+        known: &mut HashMap<Kind, usize>,
+    ) -> usize {
+        let is = simulation.class(class);
+        let kind = (is.namespace.clone(), shapes.number(&is.shape), simulation.alike(class), group.clone());
+        *known.entry(kind).or_insert_with(|| {
+            let (shape, namespace) = (is.shape.clone(), is.namespace.clone());
+            self.all.push(Demand { class, shape, namespace, pods: Vec::new(), units: 0, group, needs: 0 });
+            self.all.len() - 1
+        })
     }
-    demands
+
+    fn number_needs(&mut self) {
+        let mut numbers = HashMap::new();
+        for (at, demand) in self.all.iter().enumerate() {
+            let shape = &demand.shape;
+            let needs = (&shape.node_selector, &shape.node_affinity, &shape.tolerations, shape.os, &demand.group);
+            numbers.entry(needs).or_insert_with(|| {
+                self.needs.push(at);
+                self.needs.len() - 1
+            });
+        }
+        let of = |demand: &Demand| {
+            let shape = &demand.shape;
+            let needs = (&shape.node_selector, &shape.node_affinity, &shape.tolerations, shape.os, &demand.group);
+            numbers.get(&needs).map_or(0, |&number| u32::try_from(number).unwrap_or(u32::MAX))
+        };
+        let all: Vec<u32> = self.all.iter().map(of).collect();
+        for (demand, needs) in self.all.iter_mut().zip(all) {
+            demand.needs = needs;
+        }
+    }
 }
 
-fn not_ours(snapshot: &Snapshot, inter_pod: &InterPodIndex, pod: &Pod) -> Option<(PendingReason, String)> {
+/// Numbers shapes by what they are; those of one allocation are told apart without a look inside.
+#[derive(Default)]
+struct Shapes {
+    by_address: HashMap<*const PodShape, u32>,
+    by_content: HashMap<Arc<PodShape>, u32>,
+}
+
+impl Shapes {
+    fn number(&mut self, shape: &Arc<PodShape>) -> u32 {
+        *self.by_address.entry(Arc::as_ptr(shape)).or_insert_with(|| {
+            let next = u32::try_from(self.by_content.len()).unwrap_or(u32::MAX);
+            *self.by_content.entry(shape.clone()).or_insert(next)
+        })
+    }
+}
+
+fn class_of_units(snapshot: &Snapshot, units: &HeadroomUnits) -> PodClass {
+    let like = units.like.and_then(|id| snapshot.find_pod_id(id.0)).map(|(_, pod)| pod);
+    PodClass {
+        namespace: like.map_or_else(Text::default, |pod| pod.namespace.clone()),
+        labels: like.map_or_else(Arc::default, |pod| pod.labels.clone()),
+        shape: units.shape.clone(),
+        terminating: false,
+        volumes: None,
+    }
+}
+
+fn not_ours(pod: &Pod) -> Option<(PendingReason, String)> {
     match &pod.scheduling {
         Scheduling::Gated => {
             return Some((PendingReason::SchedulingGated, "its scheduling gates are not removed yet".to_owned()));
@@ -66,61 +162,41 @@ fn not_ours(snapshot: &Snapshot, inter_pod: &InterPodIndex, pod: &Pod) -> Option
     if let Some(scheduler) = &pod.shape.scheduler {
         return Some((PendingReason::OtherScheduler, format!("scheduler {scheduler} places it")));
     }
-    let rule = inter_pod.concerns(snapshot, pod)?;
-    Some((PendingReason::InterPodRulesNotSimulated, format!("{rule}; rules between pods are not simulated yet")))
-}
-
-/// Gives room on existing nodes to the pods that fit there, the most important first.
-pub(super) fn use_existing(snapshot: &Snapshot, demands: &mut [Demand]) -> ExistingRoom {
-    let nodes = snapshot.nodes().map(|(id, _)| NodeState::of(snapshot, id)).collect();
-    let mut room = ExistingRoom { nodes, placed: Vec::new() };
-    let open: Vec<NodeId> =
-        snapshot.nodes().filter(|(_, node)| node.ready && !node.deleting).map(|(id, _)| id).collect();
-    let mut order: Vec<usize> = (0..demands.len()).collect();
-    order.sort_by_key(|&at| std::cmp::Reverse(demands[at].shape.priority));
-    for at in order {
-        let Demand { shape, pods } = &mut demands[at];
-        for &id in &open {
-            if pods.is_empty() {
-                break;
-            }
-            let node = &mut room.nodes[id.0 as usize];
-            if !fits(shape, node) {
-                continue;
-            }
-            let count = node.room_for(shape, u32::try_from(pods.len()).unwrap_or(u32::MAX));
-            node.add(shape, count);
-            room.placed.extend(pods.split_off(pods.len() - count as usize).into_iter().map(|pod| (pod, id)));
-        }
-    }
-    room
-}
-
-/// The nodes of a snapshot once its pending pods have taken what room there is.
-pub(crate) fn existing_room(snapshot: &Snapshot) -> ExistingRoom {
-    use_existing(snapshot, &mut demands(snapshot, &mut Vec::new()))
+    let detail = "it claims devices (spec.resourceClaims); dynamic resource allocation is not simulated";
+    pod.shape.resource_claims.then(|| (PendingReason::DevicesNotSimulated, detail.to_owned()))
 }
 
 impl Demand {
-    /// How many pods want a place.
+    /// How many want a place.
     pub fn count(&self) -> u32 {
-        u32::try_from(self.pods.len()).unwrap_or(u32::MAX)
+        u32::try_from(self.pods.len()).unwrap_or(u32::MAX).saturating_add(self.units)
     }
 
-    /// The demand as a policy sees it; `None` once every pod has a place.
+    /// Takes pods off the demand that got a place: real ones first.
+    pub fn take(&mut self, count: u32) -> Vec<PodId> {
+        let real = self.pods.len().min(count as usize);
+        self.units = self.units.saturating_sub(count.saturating_sub(u32::try_from(real).unwrap_or(u32::MAX)));
+        self.pods.split_off(self.pods.len() - real)
+    }
+
+    /// The demand as a policy sees it; `None` once nothing of it is left.
     pub fn facts(&self, snapshot: &Snapshot, now: Timestamp) -> Option<ShapeDemand> {
+        if self.count() == 0 {
+            return None;
+        }
         let requests = &self.shape.requests;
         let oldest = self.pods.iter().filter_map(|&pod| snapshot.pod(pod).created).min();
         Some(ShapeDemand {
             pods: self.count(),
-            example: *self.pods.last()?,
-            namespace: snapshot.pod(*self.pods.last()?).namespace.clone(),
+            example: self.pods.last().copied(),
+            namespace: self.namespace.clone(),
             cpu: requests.cpu,
             memory: requests.memory,
             gpus: u32::try_from(requests.gpus()).unwrap_or(u32::MAX),
             priority: self.shape.priority,
             lifecycle: demanded_lifecycle(&self.shape),
             waiting: oldest.map(|oldest| now.since(oldest)),
+            headroom: self.pods.is_empty(),
         })
     }
 }

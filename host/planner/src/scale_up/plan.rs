@@ -1,16 +1,21 @@
 //! The plan: rounds of offer, choice and check.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use plimsoll_model::{Bytes, Lifecycle, MilliCpu, PodId, Price, Snapshot, Text, Timestamp, well_known};
-use plimsoll_scheduler::{Demand as Wanted, DomainCounter, DomainIndex, pack, why_not, why_not_statically};
+use plimsoll_model::{Bytes, GroupIndex, Lifecycle, MilliCpu, PodId, Price, Snapshot, Text, Timestamp};
+use plimsoll_scheduler::{Packing, Simulation, Site};
 
-use super::demand::{Demand, demands, use_existing};
-use super::template::{Template, templates};
+use super::demand::{Demand, Demands};
+use super::existing::{await_starting, settle};
+use super::launched::Launched;
+use super::narrow::narrow;
+use super::offer::{Market, Shapes, View};
+use super::template::templates;
+use super::why::Inquest;
 use super::{
-    Choice, LaunchOption, PendingPod, PendingReason, Placement, Remaining, ScaleUpConfig, ScaleUpQuestion,
-    ScaleUpVerdict, ShapeDemand,
+    Choice, FreeIps, LaunchOption, PendingPod, PendingReason, Remaining, ScaleUpConfig, ScaleUpQuestion,
+    ScaleUpVerdict, headroom,
 };
 use crate::clipped::note;
 use crate::{PolicyCall, ScaleUpPolicy};
@@ -23,7 +28,7 @@ const MAX_ROUNDS: u32 = 100;
 pub struct ScaleUpPlan {
     /// Nodes to launch, in the order in which they were chosen.
     pub launches: Vec<PlannedLaunch>,
-    /// Pending pods that get no new node, in the order of namespaces and names.
+    /// Pending pods that get no new node, in the order of their ids.
     pub pending: Vec<PendingPod>,
     /// What the host changed in the answers, each a sentence.
     pub clipped: Vec<String>,
@@ -46,6 +51,8 @@ pub struct PlannedLaunch {
     pub count: u32,
     /// The pods that will run there.
     pub pods: Vec<PodId>,
+    /// Units of headroom that the nodes keep free.
+    pub headroom: u32,
     /// What one of them costs per hour.
     pub price: Option<Price>,
     /// Why, in the policy's words.
@@ -55,12 +62,19 @@ pub struct PlannedLaunch {
 /// What has been decided so far.
 struct Planning<'a> {
     config: &'a ScaleUpConfig,
-    templates: Vec<Template<'a>>,
+    simulation: &'a mut Simulation,
+    market: Market<'a>,
     demands: Vec<Demand>,
-    group_sizes: HashMap<Text, u32>,
-    zones: DomainIndex,
-    zone_nodes: HashMap<Text, DomainCounter>,
+    /// Nodes by place in the configuration.
+    group_sizes: Vec<u32>,
+    /// Nodes of a group in a zone.
+    zone_nodes: HashMap<(usize, Text), u32>,
+    /// The place of each template's group in the configuration.
+    group_of: Vec<usize>,
     used: Used,
+    free_ips: FreeIps,
+    launched: Vec<Launched>,
+    now: Timestamp,
 }
 
 /// What the cluster has, chosen launches included.
@@ -75,66 +89,50 @@ struct Offer {
     options: Vec<LaunchOption>,
     /// The template of each option.
     templates: Vec<usize>,
-    shapes: Vec<ShapeDemand>,
-    /// The demand of each shape.
-    demands: Vec<usize>,
+    shapes: Shapes,
 }
 
-/// Plans what to launch for the pending pods of a snapshot.
+/// Plans what to launch for the pending pods of a snapshot. The simulation must be of that snapshot, and is left as
+/// it was.
 pub fn plan_scale_up(
     snapshot: &Arc<Snapshot>,
+    simulation: &mut Simulation,
+    config: &ScaleUpConfig,
+    now: Timestamp,
+    policy: &dyn ScaleUpPolicy,
+) -> ScaleUpPlan {
+    let mark = simulation.mark();
+    let plan = plan_with(snapshot, simulation, config, now, policy);
+    simulation.rollback(mark);
+    plan
+}
+
+fn plan_with(
+    snapshot: &Arc<Snapshot>,
+    simulation: &mut Simulation,
     config: &ScaleUpConfig,
     now: Timestamp,
     policy: &dyn ScaleUpPolicy,
 ) -> ScaleUpPlan {
     let mut plan = ScaleUpPlan::default();
-    let mut demands = demands(snapshot, &mut plan.pending);
-    let room = use_existing(snapshot, &mut demands);
-    plan.pending.extend(room.placed.into_iter().map(|(pod, node)| PendingPod {
+    await_starting(snapshot, simulation, config, now);
+    let units = headroom(config, snapshot);
+    let mut demands = Demands::collect(snapshot, simulation, &units, &mut plan.pending);
+    let placed = settle(snapshot, simulation, config, &mut demands.all);
+    plan.pending.extend(placed.into_iter().map(|(pod, node)| PendingPod {
         pod,
         reason: PendingReason::FitsExistingNode,
         detail: format!("node {} has room", snapshot.node(node).name),
     }));
-    let mut planning = Planning::new(snapshot, config, demands);
-    let mut held = None;
-    for round in 0..MAX_ROUNDS {
-        let offer = planning.offer(snapshot, now);
-        if offer.options.is_empty() {
-            break;
-        }
-        let question = ScaleUpQuestion {
-            now,
-            seed: snapshot.seed().wrapping_add(round.into()),
-            round,
-            shapes: offer.shapes.clone(),
-            options: offer.options.clone(),
-            remaining: planning.remaining(),
-        };
-        let asked = policy.choose(snapshot, &question);
-        plan.calls.extend(asked.calls);
-        match asked.verdict {
-            None => {
-                held = Some((PendingReason::PolicyFailed, "no policy answered; see decisions".to_owned()));
-                break;
-            }
-            Some(ScaleUpVerdict::Hold(reason)) => {
-                held = Some((PendingReason::HeldByPolicy, reason));
-                break;
-            }
-            Some(ScaleUpVerdict::Launch(choices)) => {
-                let before = plan.launches.len();
-                for choice in merged(choices, &mut plan.clipped) {
-                    planning.apply(&offer, choice, &mut plan);
-                }
-                if plan.launches.len() == before {
-                    let reason = "the policy's answer launches nothing that would place a pod".to_owned();
-                    held = Some((PendingReason::HeldByPolicy, reason));
-                    break;
-                }
-            }
-        }
+    if demands.all.iter().all(|demand| demand.count() == 0) {
+        plan.pending.sort_by_key(|pending| pending.pod);
+        return plan;
     }
+    let mut planning = Planning::new(snapshot, simulation, config, demands, now);
+    let held = planning.rounds(snapshot, policy, &mut plan);
+    planning.keep_spread(&mut plan.clipped);
     planning.explain(held, &mut plan.pending);
+    planning.finish(&mut plan);
     plan.pending.sort_by_key(|pending| pending.pod);
     plan
 }
@@ -159,23 +157,89 @@ fn merged(choices: Vec<Choice>, clipped: &mut Vec<String>) -> Vec<Choice> {
 }
 
 impl<'a> Planning<'a> {
-    fn new(snapshot: &Snapshot, config: &'a ScaleUpConfig, demands: Vec<Demand>) -> Self {
-        let mut zones = DomainIndex::new(well_known::ZONE);
-        let mut group_sizes = HashMap::new();
-        let mut zone_nodes: HashMap<Text, DomainCounter> = HashMap::new();
+    fn new(
+        snapshot: &Snapshot,
+        simulation: &'a mut Simulation,
+        config: &'a ScaleUpConfig,
+        demands: Demands,
+        now: Timestamp,
+    ) -> Self {
+        let groups = GroupIndex::of(&config.groups);
+        let mut group_sizes = vec![0u32; config.groups.len()];
+        let mut zone_nodes: HashMap<(usize, Text), u32> = HashMap::new();
         let mut used = Used { nodes: 0, cpu: MilliCpu(0), memory: Bytes(0) };
         for (_, node) in snapshot.nodes() {
             used.nodes = used.nodes.saturating_add(1);
             used.cpu += node.allocatable.cpu;
             used.memory += node.allocatable.memory;
-            let Some(group) = config.groups.iter().find(|group| group.owns(node)) else { continue };
-            *group_sizes.entry(group.name.clone()).or_default() += 1;
-            if let Some(zone) = zones.domain_of(&node.labels) {
-                zone_nodes.entry(group.name.clone()).or_default().add(zone, 1);
+            let Some((group, _)) = groups.group_of(node) else { continue };
+            group_sizes[group] += 1;
+            if let Some(zone) = node.zone() {
+                *zone_nodes.entry((group, zone.clone())).or_default() += 1;
             }
         }
         let templates = templates(snapshot, &config.groups);
-        Self { config, templates, demands, group_sizes, zones, zone_nodes, used }
+        let by_name: HashMap<&Text, usize> =
+            config.groups.iter().enumerate().map(|(at, group)| (&group.name, at)).collect();
+        let group_of =
+            templates.iter().map(|template| by_name.get(&template.group.name).copied().unwrap_or(0)).collect();
+        let market = Market::new(simulation, templates, &demands);
+        let free_ips = FreeIps::of(config);
+        Self {
+            config,
+            simulation,
+            market,
+            demands: demands.all,
+            group_sizes,
+            zone_nodes,
+            group_of,
+            used,
+            free_ips,
+            launched: Vec::new(),
+            now,
+        }
+    }
+
+    /// Asks the policy until nothing more helps. Why it stopped earlier, if it did.
+    fn rounds(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        policy: &dyn ScaleUpPolicy,
+        plan: &mut ScaleUpPlan,
+    ) -> Option<(PendingReason, String)> {
+        for round in 0..MAX_ROUNDS {
+            let view = self.refill();
+            let offer = self.offer(snapshot, &view);
+            if offer.options.is_empty() {
+                return None;
+            }
+            let question = ScaleUpQuestion {
+                now: self.now,
+                seed: snapshot.seed().wrapping_add(round.into()),
+                round,
+                shapes: offer.shapes.facts,
+                options: offer.options,
+                remaining: self.remaining(),
+            };
+            let asked = policy.choose(snapshot, &question);
+            plan.calls.extend(asked.calls);
+            match asked.verdict {
+                None => return Some((PendingReason::PolicyFailed, "no policy answered; see decisions".to_owned())),
+                Some(ScaleUpVerdict::Hold(reason)) => return Some((PendingReason::HeldByPolicy, reason)),
+                Some(ScaleUpVerdict::Launch(choices)) => {
+                    let before = self.launched.len();
+                    let mut view = Some(view);
+                    for choice in merged(choices, &mut plan.clipped) {
+                        self.apply(&offer.templates, choice, &mut view, &mut plan.clipped);
+                    }
+                    if self.launched.len() == before {
+                        let reason = "the policy's answer launches nothing that would place a pod".to_owned();
+                        return Some((PendingReason::HeldByPolicy, reason));
+                    }
+                }
+            }
+        }
+        None
     }
 
     fn remaining(&self) -> Remaining {
@@ -188,217 +252,295 @@ impl<'a> Planning<'a> {
     }
 
     /// How many nodes like this template the group's maximum leaves.
-    fn group_room(&self, template: &Template<'_>) -> u32 {
-        let size = self.group_sizes.get(&template.group.name).copied().unwrap_or(0);
-        template.group.max.saturating_sub(size)
+    fn group_room(&self, template: usize) -> u32 {
+        let group = self.group_of[template];
+        self.market.templates[template].group.max.saturating_sub(self.group_sizes[group])
     }
 
-    /// How many nodes like this template the cluster's limits leave.
-    fn cluster_room(&self, template: &Template<'_>) -> u32 {
+    /// How many nodes like this template all limits leave.
+    fn room(&self, template: usize) -> u32 {
+        let kind = &self.market.templates[template];
+        let blocked = || {
+            let (group, instance_type) = (&kind.group.name, &kind.instance_type.name);
+            self.config.is_blocked(group, instance_type, kind.zone, kind.lifecycle, self.now).is_some()
+        };
+        if !self.config.blocked.is_empty() && blocked() {
+            return 0;
+        }
         let remaining = self.remaining();
         let by = |left: u64, each: u64| u32::try_from(left.checked_div(each).unwrap_or(u64::MAX)).unwrap_or(u32::MAX);
-        let cpu = by(remaining.cpu.0, template.instance_type.cpu.0);
-        let memory = by(remaining.memory.0, template.instance_type.memory.0);
-        remaining.nodes.min(cpu).min(memory)
+        let cpu = by(remaining.cpu.0, kind.instance_type.cpu.0);
+        let memory = by(remaining.memory.0, kind.instance_type.memory.0);
+        let addresses = self.free_ips.room(kind.group, kind.zone, 0).unwrap_or(u32::MAX);
+        remaining.nodes.min(cpu).min(memory).min(addresses).min(self.group_room(template))
     }
 
-    fn zone_count(&mut self, at: usize) -> u32 {
-        let template = &self.templates[at];
-        let zone = self.zones.domain(template.zone.clone());
-        self.zone_nodes.get(&template.group.name).map_or(0, |counter| counter.get(zone))
+    fn rooms(&self) -> Vec<u32> {
+        (0..self.market.templates.len()).map(|at| self.room(at)).collect()
     }
 
-    fn offer(&mut self, snapshot: &Snapshot, now: Timestamp) -> Offer {
-        let mut offer = Offer { options: vec![], templates: vec![], shapes: vec![], demands: vec![] };
-        for (at, demand) in self.demands.iter().enumerate() {
-            if let Some(facts) = demand.facts(snapshot, now) {
-                offer.shapes.push(facts);
-                offer.demands.push(at);
+    /// Looks at what is left, and first gives it what nodes chosen before can still take.
+    fn refill(&mut self) -> View {
+        loop {
+            let rooms = self.rooms();
+            // Nodes that are chosen are there: their places take pods even where no more can be launched.
+            let mut open = rooms.clone();
+            for launched in &self.launched {
+                open[launched.template] = open[launched.template].max(1);
+            }
+            let view = self.market.view(self.simulation, &self.demands, &open);
+            let mut found = false;
+            for at in 0..self.launched.len() {
+                let launched = &mut self.launched[at];
+                let template = launched.template;
+                let packing = self.market.resume(&view, template, 0, launched.runs.clone());
+                if packing.placed.is_empty() {
+                    continue;
+                }
+                launched.runs = packing.runs;
+                self.book(at, &packing.placed, 0);
+                found = true;
+                // What was dealt out has changed hands.
+                break;
+            }
+            if !found {
+                return view;
             }
         }
-        for at in 0..self.templates.len() {
-            let template = &self.templates[at];
-            let max_nodes = self.group_room(template).min(self.cluster_room(template));
-            let suits = |demand: &Demand| why_not_statically(&demand.shape, None, &template.node).is_empty();
-            let suitable: Vec<(u32, &Demand)> = (0u32..)
-                .zip(&offer.demands)
-                .map(|(shape, &at)| (shape, &self.demands[at]))
-                .filter(|(_, d)| suits(d))
-                .collect();
-            let wanted: Vec<Wanted<'_>> =
-                suitable.iter().map(|(_, demand)| Wanted { shape: &demand.shape, pods: demand.count() }).collect();
-            let packing = pack(&template.node, &wanted, max_nodes);
+    }
+
+    fn offer(&self, snapshot: &Snapshot, view: &View) -> Offer {
+        let shapes = Shapes::of(snapshot, &self.demands, self.now);
+        let mut offer = Offer { options: Vec::new(), templates: Vec::new(), shapes };
+        if offer.shapes.facts.is_empty() {
+            return offer;
+        }
+        let mut packed: HashMap<usize, (u32, Packing)> = HashMap::new();
+        let open = (0..self.market.templates.len()).filter(|&at| self.room(at) > 0).collect();
+        for at in narrow(&self.market, view, open) {
+            let max_nodes = self.room(at);
+            let packing = match packed.get(&self.market.kind_of[at]) {
+                // Another template of its kind was not limited, and this one is not either.
+                Some((most, packing)) if packing.nodes < *most && packing.nodes <= max_nodes => packing,
+                _ => {
+                    let packing = self.pack(view, at, max_nodes);
+                    &packed.entry(self.market.kind_of[at]).insert_entry((max_nodes, packing)).into_mut().1
+                }
+            };
             if packing.nodes == 0 {
                 continue;
             }
-            let places = suitable.iter().zip(&packing.placed).filter(|(_, pods)| **pods > 0);
-            let places = places.map(|((shape, _), pods)| Placement { shape: *shape, pods: *pods }).collect();
+            let template = &self.market.templates[at];
             let capacity = &template.node.free;
+            let zone = (self.group_of[at], template.zone.clone());
             offer.options.push(LaunchOption {
                 group: template.group.name.clone(),
                 instance_type: template.instance_type.name.clone(),
                 zone: template.zone.clone(),
-                lifecycle: template.group.lifecycle,
-                price: template.instance_type.price,
+                lifecycle: template.lifecycle,
+                price: template.price,
                 nodes: packing.nodes,
                 max_nodes,
-                places,
+                places: offer.shapes.places(&packing.placed),
                 wasted_cpu: packing.free.cpu,
                 wasted_memory: packing.free.memory,
                 node_cpu: capacity.cpu,
                 node_memory: capacity.memory,
                 node_gpus: u32::try_from(capacity.gpus()).unwrap_or(u32::MAX),
-                zone_nodes: self.zone_count(at),
-                free_ips: None,
+                zone_nodes: self.zone_nodes.get(&zone).copied().unwrap_or(0),
+                free_ips: self.free_ips.left_in(template.group, template.zone),
+                preference: self.preference(at, &packing.placed),
             });
             offer.templates.push(at);
         }
         offer
     }
 
-    /// Checks one choice against the limits, places the pods that it would place, and records it.
-    fn apply(&mut self, offer: &Offer, choice: Choice, plan: &mut ScaleUpPlan) {
-        let Some(&at) = usize::try_from(choice.option).ok().and_then(|option| offer.templates.get(option)) else {
-            note(&mut plan.clipped, || format!("option {} was not offered", choice.option));
+    /// What up to `most` nodes of a template would take, as far as there are addresses for the pods.
+    fn pack(&self, view: &View, template: usize, most: u32) -> Packing {
+        let packing = self.market.pack(view, template, most);
+        let kind = &self.market.templates[template];
+        let pods: u32 = packing.placed.iter().map(|(_, pods)| *pods).sum();
+        match self.free_ips.room(kind.group, kind.zone, pods.div_ceil(packing.nodes.max(1))) {
+            Some(room) if room < packing.nodes => self.market.pack(view, template, room),
+            _ => packing,
+        }
+    }
+
+    /// The weights of what pods prefer and would get, summed up; `None` if none of them prefers anything.
+    fn preference(&self, template: usize, placed: &[(u32, u32)]) -> Option<u64> {
+        let mut wishing = placed
+            .iter()
+            .map(|&(demand, pods)| (&self.demands[demand as usize], pods))
+            .filter(|(demand, _)| !demand.shape.preferences.is_empty())
+            .peekable();
+        wishing.peek()?;
+        let site = self.market.site(template);
+        Some(
+            wishing
+                .map(|(demand, pods)| u64::from(self.simulation.preference_new(demand.class, site)) * u64::from(pods))
+                .sum(),
+        )
+    }
+
+    /// Checks one choice against the limits, places the pods that it would place, and records it. `view` is what is
+    /// left as long as it is up to date.
+    fn apply(&mut self, offered: &[usize], choice: Choice, view: &mut Option<View>, clipped: &mut Vec<String>) {
+        let Some(&template) = usize::try_from(choice.option).ok().and_then(|option| offered.get(option)) else {
+            note(clipped, || format!("option {} was not offered", choice.option));
             return;
         };
-        let template = &self.templates[at];
-        let kind = format!("{} × {} in {}", template.group.name, template.instance_type.name, template.zone);
-        let allowed = self.group_room(template).min(self.cluster_room(template));
+        let kind = {
+            let known = &self.market.templates[template];
+            format!("{} × {} in {}", known.group.name, known.instance_type.name, known.zone)
+        };
+        let allowed = self.room(template);
         let count = choice.count.min(allowed);
         if count < choice.count {
-            note(&mut plan.clipped, || format!("{kind}: {} nodes asked for, the limits allow {allowed}", choice.count));
+            note(clipped, || format!("{kind}: {} nodes asked for, the limits allow {allowed}", choice.count));
         }
-        let suits = |demand: &Demand| why_not_statically(&demand.shape, None, &template.node).is_empty();
-        let suitable: Vec<usize> = offer
-            .demands
-            .iter()
-            .copied()
-            .filter(|&at| suits(&self.demands[at]) && self.demands[at].count() > 0)
-            .collect();
-        let wanted: Vec<Wanted<'_>> = suitable
-            .iter()
-            .map(|&at| Wanted { shape: &self.demands[at].shape, pods: self.demands[at].count() })
-            .collect();
-        let packing = pack(&template.node, &wanted, count);
+        let now = match view.take() {
+            Some(view) => view,
+            None => self.market.view(self.simulation, &self.demands, &self.rooms()),
+        };
+        let most = self.pack(&now, template, count).nodes;
+        let packing = self.market.resume(&now, template, most, Vec::new());
         if packing.nodes < count {
-            note(&mut plan.clipped, || {
-                format!("{kind}: {count} nodes asked for, {} have pods to place", packing.nodes)
-            });
+            note(clipped, || format!("{kind}: {count} nodes asked for, {} have pods to place", packing.nodes));
         }
         if packing.nodes == 0 {
+            *view = Some(now);
             return;
         }
-        let mut pods = Vec::new();
-        for (&demand, &placed) in suitable.iter().zip(&packing.placed) {
-            let queue = &mut self.demands[demand].pods;
-            pods.extend(queue.split_off(queue.len() - placed as usize));
-        }
-        pods.sort_unstable();
-        let (group, instance_type, zone) =
-            (template.group.name.clone(), template.instance_type.name.clone(), template.zone.clone());
-        let (lifecycle, price) = (template.group.lifecycle, template.instance_type.price);
-        self.used.nodes = self.used.nodes.saturating_add(packing.nodes);
-        self.used.cpu += template.instance_type.cpu.times(packing.nodes.into());
-        self.used.memory += template.instance_type.memory.times(packing.nodes.into());
-        *self.group_sizes.entry(group.clone()).or_default() += packing.nodes;
-        let domain = self.zones.domain(zone.clone());
-        self.zone_nodes.entry(group.clone()).or_default().add(domain, packing.nodes);
-        let count = packing.nodes;
-        plan.launches.push(PlannedLaunch {
-            group,
-            instance_type,
-            zone,
-            lifecycle,
-            count,
-            pods,
-            price,
+        self.launched.push(Launched {
+            template,
+            runs: packing.runs,
+            pods: Vec::new(),
+            units: Vec::new(),
             reason: choice.reason,
         });
+        self.use_up(template, packing.nodes, &packing.placed);
+        self.book(self.launched.len() - 1, &packing.placed, packing.nodes);
+    }
+
+    /// Takes pods off the demands and counts them where they are now.
+    fn book(&mut self, launched: usize, placed: &[(u32, u32)], new_nodes: u32) {
+        let template = self.launched[launched].template;
+        let mut classes = Vec::with_capacity(placed.len());
+        for &(demand, count) in placed {
+            let at = demand as usize;
+            let real = self.demands[at].take(count);
+            let units = count.saturating_sub(u32::try_from(real.len()).unwrap_or(u32::MAX));
+            classes.push((self.demands[at].class, count));
+            self.launched[launched].note(at, real, units);
+        }
+        self.simulation.commit(self.market.site(template), &classes, new_nodes);
+    }
+
+    fn use_up(&mut self, template: usize, nodes: u32, placed: &[(u32, u32)]) {
+        let kind = &self.market.templates[template];
+        self.used.nodes = self.used.nodes.saturating_add(nodes);
+        self.used.cpu += kind.instance_type.cpu.times(nodes.into());
+        self.used.memory += kind.instance_type.memory.times(nodes.into());
+        let group = self.group_of[template];
+        self.group_sizes[group] = self.group_sizes[group].saturating_add(nodes);
+        *self.zone_nodes.entry((group, kind.zone.clone())).or_default() += nodes;
+        let pods: u32 = placed.iter().map(|(_, pods)| *pods).sum();
+        self.free_ips.take(kind.group, kind.zone, nodes, pods.div_ceil(nodes.max(1)));
+    }
+
+    /// Pods were dealt out over places as if every place were chosen. Where some were not, what is too many for the
+    /// others stays pending, and nodes that were for it alone are not launched.
+    fn keep_spread(&mut self, clipped: &mut Vec<String>) {
+        let sites: Vec<&Site> = self.launched.iter().map(|launched| self.market.site(launched.template)).collect();
+        let demands = &self.demands;
+        let planned = self.launched.iter().zip(&sites).flat_map(|(launched, site)| {
+            let real =
+                launched.pods.iter().map(|(demand, pods)| (*demand, u32::try_from(pods.len()).unwrap_or(u32::MAX)));
+            let all = real.chain(launched.units.iter().copied());
+            all.map(move |(demand, pods)| (*site, demands[demand].class, pods))
+        });
+        let loose = self.simulation.loose(planned);
+        for at in (0..self.launched.len()).rev() {
+            let site = self.market.site(self.launched[at].template);
+            let spread: Vec<usize> = self.launched[at]
+                .pods
+                .iter()
+                .map(|(demand, _)| *demand)
+                .filter(|&demand| self.simulation.must_share(self.demands[demand].class))
+                .collect();
+            for demand in spread {
+                let class = self.demands[demand].class;
+                let excess = self.simulation.overfull(class, site, &loose);
+                if excess == 0 {
+                    continue;
+                }
+                let requests = self.demands[demand].shape.requests.clone();
+                let before = self.launched[at].nodes();
+                let mut back = self.launched[at].withdraw(self.simulation, demand, &requests, excess);
+                let count = u32::try_from(back.len()).unwrap_or(u32::MAX);
+                self.simulation.withdraw(site, class, count);
+                back.reverse();
+                self.demands[demand].pods.extend(back);
+                let dropped = before - self.launched[at].nodes();
+                if count > 0 {
+                    let kind = &self.market.templates[self.launched[at].template];
+                    note(clipped, || {
+                        format!(
+                            "{} × {} in {}: {count} pods would break their topology spread, as other domains got too few; {dropped} nodes fewer",
+                            kind.group.name, kind.instance_type.name, kind.zone
+                        )
+                    });
+                }
+            }
+        }
     }
 
     /// Gives every pod that is left its one primary reason.
     fn explain(&self, held: Option<(PendingReason, String)>, pending: &mut Vec<PendingPod>) {
+        let templates = 0..self.market.templates.len();
+        let (limits, used) = (&self.config.limits, &self.used);
+        let inquest = Inquest {
+            simulation: self.simulation,
+            market: &self.market,
+            config: self.config,
+            free_ips: &self.free_ips,
+            now: self.now,
+            group_room: &templates.clone().map(|at| self.group_room(at)).collect::<Vec<_>>(),
+            room: &templates.map(|at| self.room(at)).collect::<Vec<_>>(),
+            used: format!(
+                "{} of {} nodes, {} of {} cpu, {} of {} memory are used or planned",
+                used.nodes, limits.max_nodes, used.cpu, limits.max_cpu, used.memory, limits.max_memory
+            ),
+            held,
+        };
         for demand in self.demands.iter().filter(|demand| !demand.pods.is_empty()) {
-            let (reason, detail) = self.why_pending(demand, &held);
+            let (reason, detail) = inquest.why(demand);
             pending.extend(demand.pods.iter().map(|&pod| PendingPod { pod, reason, detail: detail.clone() }));
         }
     }
 
-    fn why_pending(&self, demand: &Demand, held: &Option<(PendingReason, String)>) -> (PendingReason, String) {
-        if self.templates.is_empty() {
-            let detail = "no node groups are configured; pass --config with nodeGroups".to_owned();
-            return (PendingReason::NoMatchingNodeGroup, detail);
-        }
-        let shape = &demand.shape;
-        let matching: Vec<&Template<'_>> = self
-            .templates
-            .iter()
-            .filter(|template| why_not_statically(shape, None, &template.node).is_empty())
-            .collect();
-        if matching.is_empty() {
-            return (PendingReason::NoMatchingNodeGroup, self.why_no_group(demand));
-        }
-        let roomy: Vec<&&Template<'_>> =
-            matching.iter().filter(|template| why_not(shape, None, &template.node).is_empty()).collect();
-        if roomy.is_empty() {
-            return why_no_instance(demand, &matching);
-        }
-        let mut full: Vec<String> = roomy
-            .iter()
-            .filter(|template| self.group_room(template) == 0)
-            .map(|template| format!("{} at its max of {}", template.group.name, template.group.max))
-            .collect();
-        full.dedup();
-        if roomy.iter().all(|template| self.group_room(template) == 0) {
-            return (PendingReason::NodeGroupMaxReached, full.join(", "));
-        }
-        if roomy.iter().all(|template| self.group_room(template).min(self.cluster_room(template)) == 0) {
-            let (limits, used) = (&self.config.limits, &self.used);
-            let detail = format!(
-                "{} of {} nodes, {} of {} cpu, {} of {} memory are used or planned",
-                used.nodes, limits.max_nodes, used.cpu, limits.max_cpu, used.memory, limits.max_memory
-            );
-            return (PendingReason::ClusterLimitReached, detail);
-        }
-        held.clone()
-            .unwrap_or_else(|| (PendingReason::HeldByPolicy, format!("still unplaced after {MAX_ROUNDS} rounds")))
-    }
-
-    /// "0/5 groups: lacks label x=y (2), untolerated taint t (3)".
-    fn why_no_group(&self, demand: &Demand) -> String {
-        let mut by_group: BTreeMap<&str, String> = BTreeMap::new();
-        for template in &self.templates {
-            let first = why_not_statically(&demand.shape, None, &template.node).into_iter().next();
-            if let Some(rejection) = first {
-                by_group.entry(&template.group.name).or_insert(rejection.reason);
+    /// The launches, each with its pods.
+    fn finish(self, plan: &mut ScaleUpPlan) {
+        for launched in self.launched {
+            let count = launched.nodes();
+            if count == 0 {
+                continue;
             }
-        }
-        let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
-        for reason in by_group.values() {
-            *counts.entry(reason).or_default() += 1;
-        }
-        let mut counts: Vec<(&str, u32)> = counts.into_iter().collect();
-        counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-        let parts: Vec<String> = counts.iter().take(4).map(|(reason, count)| format!("{reason} ({count})")).collect();
-        format!("0/{} groups: {}", by_group.len(), parts.join(", "))
-    }
-}
-
-/// Names the resource that no matching instance type has enough of.
-fn why_no_instance(demand: &Demand, matching: &[&Template<'_>]) -> (PendingReason, String) {
-    let requests = &demand.shape.requests;
-    for (name, amount) in requests.extended() {
-        if matching.iter().all(|template| template.node.free.get_extended(name) == 0) {
-            let detail = format!("it requests {amount} {name}, which no matching instance type has");
-            return (PendingReason::UndefinedExtendedResource, detail);
+            let kind = &self.market.templates[launched.template];
+            let mut pods: Vec<PodId> = launched.pods.into_iter().flat_map(|(_, pods)| pods).collect();
+            pods.sort_unstable();
+            plan.launches.push(PlannedLaunch {
+                group: kind.group.name.clone(),
+                instance_type: kind.instance_type.name.clone(),
+                zone: kind.zone.clone(),
+                lifecycle: kind.lifecycle,
+                count,
+                pods,
+                headroom: launched.units.iter().map(|(_, units)| *units).sum(),
+                price: kind.price,
+                reason: launched.reason,
+            });
         }
     }
-    let largest = matching.iter().max_by_key(|template| (template.node.free.cpu, template.node.free.memory));
-    let detail = largest.map_or_else(String::new, |template| {
-        let reasons = why_not(&demand.shape, None, &template.node);
-        let reasons: Vec<String> = reasons.into_iter().map(|rejection| rejection.reason).collect();
-        format!("even on an empty {}: {}", template.instance_type.name, reasons.join(", "))
-    });
-    (PendingReason::NoInstanceFits, detail)
 }

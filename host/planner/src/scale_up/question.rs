@@ -19,13 +19,13 @@ pub struct ScaleUpQuestion {
     pub remaining: Remaining,
 }
 
-/// Pending pods of equal scheduling needs.
+/// Pending pods that are the same in everything that a policy is told of them.
 #[derive(Clone, Debug)]
 pub struct ShapeDemand {
     /// How many have no room yet.
     pub pods: u32,
-    /// One of them.
-    pub example: PodId,
+    /// One of them; `None` for headroom, which has no pods.
+    pub example: Option<PodId>,
     /// The namespace they live in.
     pub namespace: Text,
     /// What one of them requests.
@@ -40,6 +40,8 @@ pub struct ShapeDemand {
     pub lifecycle: Option<Lifecycle>,
     /// How long the oldest has been waiting.
     pub waiting: Option<Millis>,
+    /// Spare room that the operator asked for rather than real pods.
+    pub headroom: bool,
 }
 
 /// One kind of node that could be launched now.
@@ -75,6 +77,8 @@ pub struct LaunchOption {
     pub zone_nodes: u32,
     /// Free addresses in the zone, when the provider reports them.
     pub free_ips: Option<u32>,
+    /// The weights of what the placed pods prefer and would get, summed up; `None` if none prefers anything.
+    pub preference: Option<u64>,
 }
 
 /// Pods of one shape that an option would place.

@@ -26,14 +26,34 @@ pub enum PendingReason {
     OtherScheduler,
     /// An existing node has room; the scheduler will place it.
     FitsExistingNode,
-    /// Rules between pods concern it, which are not simulated yet.
-    InterPodRulesNotSimulated,
+    /// It claims devices, which is not simulated.
+    DevicesNotSimulated,
     /// No group's nodes have the labels and taints that it needs.
     NoMatchingNodeGroup,
     /// No instance type of a matching group is large enough.
     NoInstanceFits,
     /// It requests a resource that no matching group offers.
     UndefinedExtendedResource,
+    /// Its required affinity or anti-affinity, or that of other pods, allows no place.
+    UnsatisfiableAffinity,
+    /// A topology spread constraint allows no place.
+    TopologySpreadBlocked,
+    /// It must be spread over lifecycles, and one of them cannot be had.
+    TopologyCapacityUnavailable,
+    /// Its volumes cannot be reached from any node that could be had.
+    VolumeZoneConflict,
+    /// A claim should be bound before its pod has a node, and is not.
+    UnboundImmediatePvc,
+    /// No node could attach its volumes.
+    VolumeLimit,
+    /// A claim is for one pod, and another has it.
+    VolumeInUse,
+    /// A claim, or the volume that it is bound to, is not there or is being deleted.
+    VolumeMissing,
+    /// Launching failed, and is tried again later.
+    LaunchFailed,
+    /// The subnets have too few free addresses.
+    NoFreeIps,
     /// Matching groups are at their maximum.
     NodeGroupMaxReached,
     /// The cluster is at its limit.
@@ -53,10 +73,20 @@ impl PendingReason {
             Self::DaemonSetPodIgnored => "DaemonSetPodIgnored",
             Self::OtherScheduler => "OtherScheduler",
             Self::FitsExistingNode => "FitsExistingNode",
-            Self::InterPodRulesNotSimulated => "InterPodRulesNotSimulated",
+            Self::DevicesNotSimulated => "DevicesNotSimulated",
             Self::NoMatchingNodeGroup => "NoMatchingNodeGroup",
             Self::NoInstanceFits => "NoInstanceFits",
             Self::UndefinedExtendedResource => "UndefinedExtendedResource",
+            Self::UnsatisfiableAffinity => "UnsatisfiableAffinity",
+            Self::TopologySpreadBlocked => "TopologySpreadBlocked",
+            Self::TopologyCapacityUnavailable => "TopologyCapacityUnavailable",
+            Self::VolumeZoneConflict => "VolumeZoneConflict",
+            Self::UnboundImmediatePvc => "UnboundImmediatePvc",
+            Self::VolumeLimit => "VolumeLimit",
+            Self::VolumeInUse => "VolumeInUse",
+            Self::VolumeMissing => "VolumeMissing",
+            Self::LaunchFailed => "LaunchFailed",
+            Self::NoFreeIps => "NoFreeIPs",
             Self::NodeGroupMaxReached => "NodeGroupMaxReached",
             Self::ClusterLimitReached => "ClusterLimitReached",
             Self::HeldByPolicy => "HeldByPolicy",

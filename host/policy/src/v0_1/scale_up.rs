@@ -39,7 +39,8 @@ fn shape(id: u32, demand: &ShapeDemand) -> wit::PodShape<'_> {
     wit::PodShape {
         id,
         pods: demand.pods,
-        example: demand.example.0,
+        // An id that no look-up knows.
+        example: demand.example.map_or(u32::MAX, |pod| pod.0),
         namespace: &demand.namespace,
         milli_cpu: demand.cpu.0,
         memory_bytes: demand.memory.0,
@@ -47,9 +48,9 @@ fn shape(id: u32, demand: &ShapeDemand) -> wit::PodShape<'_> {
         priority: demand.priority,
         lifecycle: demand.lifecycle.map(lifecycle),
         waiting_ms: demand.waiting.map(|waiting| waiting.0),
-        // The planner neither answers interruptions nor asks for spare room yet.
+        // The planner does not answer interruptions yet.
         deadline_ms: None,
-        headroom: false,
+        headroom: demand.headroom,
     }
 }
 
@@ -71,8 +72,7 @@ fn launch_option<'a>(id: u32, option: &'a LaunchOption, places: &'a [wit::Placem
         node_gpus: option.node_gpus,
         zone_nodes: option.zone_nodes,
         free_ips: option.free_ips,
-        // Nor does it weigh what pods merely prefer.
-        preference: None,
+        preference: option.preference,
     }
 }
 
@@ -104,7 +104,7 @@ mod tests {
     fn every_field_of_a_shape_has_its_place() {
         let demand = ShapeDemand {
             pods: 1,
-            example: PodId(2),
+            example: Some(PodId(2)),
             namespace: "a".into(),
             cpu: MilliCpu(3),
             memory: Bytes(4),
@@ -112,6 +112,7 @@ mod tests {
             priority: -6,
             lifecycle: Some(Lifecycle::Spot),
             waiting: Some(Millis(7)),
+            headroom: true,
         };
         let expected = wit::PodShape {
             id: 9,
@@ -125,7 +126,7 @@ mod tests {
             lifecycle: Some(types::Lifecycle::Spot),
             waiting_ms: Some(7),
             deadline_ms: None,
-            headroom: false,
+            headroom: true,
         };
         assert_eq!(format!("{:?}", shape(9, &demand)), format!("{expected:?}"));
     }
@@ -148,6 +149,7 @@ mod tests {
             node_gpus: 10,
             zone_nodes: 11,
             free_ips: Some(12),
+            preference: Some(17),
         };
         let places = [wit::Placement { shape: 4, pods: 5 }];
         let expected = wit::LaunchOption {
@@ -167,7 +169,7 @@ mod tests {
             node_gpus: 10,
             zone_nodes: 11,
             free_ips: Some(12),
-            preference: None,
+            preference: Some(17),
         };
         assert_eq!(format!("{:?}", launch_option(13, &option, &places)), format!("{expected:?}"));
         let remaining = Remaining { nodes: 1, cpu: MilliCpu(2), memory: Bytes(3) };

@@ -163,7 +163,7 @@ pub fn question(options: u32) -> ScaleUpQuestion {
         round: 4,
         shapes: vec![ShapeDemand {
             pods: 7,
-            example: PodId(0),
+            example: Some(PodId(0)),
             namespace: "shop".into(),
             cpu: MilliCpu(500),
             memory: Bytes(1 << 30),
@@ -171,6 +171,7 @@ pub fn question(options: u32) -> ScaleUpQuestion {
             priority: 0,
             lifecycle: None,
             waiting: Some(Millis(9000)),
+            headroom: false,
         }],
         options: (0..options).map(option).collect(),
         remaining: Remaining { nodes: 100, cpu: MilliCpu(1_000_000), memory: Bytes(1 << 40) },
@@ -195,6 +196,7 @@ pub fn option(at: u32) -> LaunchOption {
         node_gpus: 0,
         zone_nodes: at % 5,
         free_ips: None,
+        preference: None,
     }
 }
 

@@ -1,12 +1,47 @@
-//! The cluster that is simulated.
+//! What is read before anything is planned: a cluster, a configuration, policies.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
 
 use anyhow::Result;
+use clap::Args;
 use plimsoll_kube::{Account, Progress, Source, read_dump};
 use plimsoll_model::{Snapshot, Timestamp};
-use std::sync::Arc;
+use plimsoll_policy::{Change, PolicyRegistry};
 
 use crate::config::Config;
-use crate::progress;
+use crate::{policies, progress};
+
+/// Where everything is.
+#[derive(Debug, Args)]
+pub struct Inputs {
+    /// Dumps of one cluster: files or folders, YAML or JSON, as `kubectl get nodes,pods,pdb,csr -A -o yaml` writes
+    /// them; `-` for standard input.
+    #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
+    pub cluster: Vec<String>,
+    /// The configuration: node groups, limits, rules, policies.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// A folder of policies (`*.wasm`) to ask before the configured ones, in the order of their names.
+    #[arg(long, value_name = "DIR")]
+    pub policies: Option<PathBuf>,
+    /// The time of the decisions, RFC 3339; by default the latest moment that the dump mentions.
+    #[arg(long, value_name = "TIME")]
+    now: Option<jiff::Timestamp>,
+}
+
+/// All of it, read and loaded.
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// The cluster.
+    pub cluster: Cluster,
+    /// The policies.
+    pub registry: PolicyRegistry,
+    /// A policy is not what is configured.
+    refused: bool,
+}
 
 /// Broken objects that are listed one by one.
 const BROKEN_LISTED: usize = 20;
@@ -24,6 +59,56 @@ pub struct SharedDump {
     /// What was read.
     pub account: Account,
 }
+
+// === impl Inputs ===
+
+impl Inputs {
+    /// Reads the configuration and the cluster, loads the policies, and says on standard error what is wrong with
+    /// parts of them.
+    pub fn load(&self) -> Result<Loaded> {
+        let config = match &self.config {
+            None => Config::without_file(),
+            Some(path) => Config::read(path)?,
+        };
+        let cluster = Cluster::read(&self.cluster)?;
+        let spinner = progress::spinner("compiling policies");
+        let (registry, changes) = policies::open(self.policies.clone(), config.policies.clone())?;
+        spinner.finish_and_clear();
+        let refused = say_rejections(&changes);
+        Ok(Loaded { config, cluster, registry, refused })
+    }
+
+    /// The time of the decisions.
+    pub fn moment(&self, cluster: &Cluster) -> Timestamp {
+        self.now.map_or_else(|| cluster.newest().unwrap_or_else(wall_clock), from_jiff)
+    }
+}
+
+/// Says on standard error which policies are not what is configured, and whether there are any.
+fn say_rejections(changes: &[Change]) -> bool {
+    let refused = |change: &&Change| matches!(change, Change::Rejected { .. } | Change::DirectoryUnreadable { .. });
+    changes.iter().filter(refused).inspect(|change| eprintln!("error: {change}")).count() > 0
+}
+
+fn wall_clock() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn from_jiff(moment: jiff::Timestamp) -> Timestamp {
+    Timestamp(u64::try_from(moment.as_millisecond()).unwrap_or(0))
+}
+
+// === impl Loaded ===
+
+impl Loaded {
+    /// True if something could not be used: the exit code says so.
+    pub fn incomplete(&self) -> bool {
+        self.refused || self.cluster.broken()
+    }
+}
+
+// === impl Cluster ===
 
 impl Cluster {
     /// Reads the dumps, shows how far it is, and says on standard error which objects are broken.
