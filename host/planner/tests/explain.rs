@@ -120,9 +120,12 @@ fn a_pod_with_a_node_is_judged_as_if_it_were_not_there() {
     finished.phase = Phase::Succeeded;
     let mut leaving = running("leaving", "a", "n1", shape(100, 1));
     leaving.deletion = Some(Timestamp(NOW.0));
+    let there = running("there", "a", "n1", shape(3000, 1));
+    let mut twin = running("twin", "a", "n3", shape(1, 1));
+    (twin.shape, twin.labels) = (there.shape.clone(), there.labels.clone());
     let snapshot = World::default()
         .nodes([node("n1", "general", "a"), node("n2", "general", "b"), node("n3", "general", "b")])
-        .pods([running("there", "a", "n1", shape(3000, 1)), starting, lost, finished, leaving])
+        .pods([there, twin, starting, lost, finished, leaving])
         .build();
     let config = config(5);
     let mut simulation = Simulation::new(&snapshot);
@@ -132,6 +135,8 @@ fn a_pod_with_a_node_is_judged_as_if_it_were_not_there() {
     let short = vec!["NodeResourcesFit"];
     for (name, state, detail, n1, n2) in [
         ("there", PodState::Running, "on node n1", vec![], short.clone()),
+        // Nothing but its node tells it from the one before.
+        ("twin", PodState::Running, "on node n3", short.clone(), short.clone()),
         // What has not started may have been given its node by name, as nothing but the name of the node says.
         ("starting", PodState::Starting, "it has not started yet, on node n2", vec!["NodeName", short[0]], vec![]),
         (

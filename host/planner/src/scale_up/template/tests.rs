@@ -179,7 +179,7 @@ fn daemon_sets_come_from_their_objects_and_else_from_their_pods() {
             object("local-disk", 3, &selects),
             object("zonal", 4, &only_zone_b),
         ],
-        vec![daemon("agent", 1000), daemon("known-by-pods", 500), ended, web],
+        vec![daemon("agent", 1000), daemon("known-by-pods", 500), ended.clone(), web.clone()],
     );
     let mut plain = group("g", 0, 9);
     let mut gpu = group("gpu", 0, 9);
@@ -188,9 +188,12 @@ fn daemon_sets_come_from_their_objects_and_else_from_their_pods() {
     plain.zones = vec!["a".into(), "b".into()];
     let groups = [plain, gpu];
     let left: Vec<u64> = templates(&snapshot, &groups).iter().map(|template| 4000 - template.node.free.cpu.0).collect();
-    assert_eq!(left, [100 + 20 + 500, 100 + 20 + 500 + 4, 20, 20]);
+    assert_eq!(left, [100 + 20, 100 + 20 + 4, 20, 20], "where objects are known, they are all there are");
     let taken: Vec<u64> = templates(&snapshot, &groups).iter().map(|template| 20 - template.node.free.pods).collect();
-    assert_eq!(taken, [3, 4, 1, 1]);
+    assert_eq!(taken, [2, 3, 1, 1]);
+    let snapshot = with(vec![], vec![daemon("agent", 1000), daemon("known-by-pods", 500), ended, web]);
+    let left: Vec<u64> = templates(&snapshot, &groups).iter().map(|template| 4000 - template.node.free.cpu.0).collect();
+    assert_eq!(left, [1500, 1500, 0, 0], "without any, pods tell");
 }
 
 #[test]
