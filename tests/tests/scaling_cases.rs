@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 use plimsoll_kube::read_stream;
 use plimsoll_model::{
-    Arch, Bytes, InstanceType, Lifecycle, MilliCpu, NodeGroup, NodeId, Os, Price, Quantity, Resources, Snapshot, Text,
+    Arch, Bytes, InstanceType, Lifecycle, MilliCpu, NodeGroup, Os, Price, Quantity, Resources, Snapshot, Text,
     Timestamp, well_known,
 };
 use plimsoll_planner::scale_up::{
@@ -20,7 +20,7 @@ use plimsoll_planner::scale_up::{
 };
 use plimsoll_planner::{Point, ScaleUpPolicy};
 use plimsoll_policy::{Limits, Mode, ModuleSource, OnError, PolicyRegistry, PolicySpec, Sandbox};
-use plimsoll_scheduler::{Batch, NodeState, Sharing, Simulation, Wanted, pack};
+use plimsoll_scheduler::{Batch, NodeList, NodeState, Sharing, Simulation, Wanted, pack};
 use serde_json::{Value, json};
 
 /// Cases that end differently here, and why that is right.
@@ -354,12 +354,12 @@ impl Growing {
     fn bind(&mut self, promised: usize) {
         let snapshot = self.snapshot();
         let mut simulation = Simulation::new(&snapshot);
-        let nodes: Vec<NodeId> = snapshot.nodes().map(|(id, _)| id).collect();
+        let mut nodes = NodeList::of(&simulation, snapshot.nodes().map(|(id, _)| id));
         let mut bound: BTreeMap<String, Text> = BTreeMap::new();
         for (_, pod) in snapshot.pending() {
             let class = simulation.class_of(&snapshot, pod);
             simulation.prepare(&[class]);
-            if let Some((node, _)) = simulation.settle(class, 1, &nodes).first() {
+            if let Some((node, _)) = simulation.settle(class, 1, &mut nodes).first() {
                 bound.insert(pod.name.to_string(), snapshot.node(*node).name.clone());
             }
         }

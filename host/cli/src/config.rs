@@ -13,6 +13,7 @@ use plimsoll_planner::Point;
 use plimsoll_planner::drain::ScaleDownConfig;
 use plimsoll_planner::scale_up::ScaleUpConfig;
 use plimsoll_policy::PolicySpec;
+use plimsoll_scheduler::SchedulerProfile;
 
 /// The configuration, checked and complete.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub struct Config {
     pub scale_up: ScaleUpConfig,
     /// What may be drained.
     pub scale_down: ScaleDownConfig,
+    /// How the cluster's scheduler is configured.
+    pub scheduler: SchedulerProfile,
     /// Certificates are approved.
     pub csr_enabled: bool,
     /// The policies of each point, in the order in which they are asked.
@@ -73,6 +76,7 @@ impl Config {
         Self {
             scale_up: ScaleUpConfig::default(),
             scale_down: ScaleDownConfig::default(),
+            scheduler: SchedulerProfile::default(),
             csr_enabled: false,
             policies: Vec::new(),
             files: Vec::new(),

@@ -57,7 +57,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let snapshot = &cluster.dump.snapshot;
     let named = arguments.pod.as_ref().map(|name| names::find(snapshot, name)).transpose()?;
     let now = arguments.inputs.moment(cluster);
-    let mut simulation = Simulation::new(snapshot);
+    let mut simulation = Simulation::with_profile(snapshot, config.scheduler.clone());
     let plan = plan_scale_up(snapshot, &mut simulation, &config.scale_up, now, &loaded.registry);
     let mut explainer = PodExplainer::new(snapshot, &mut simulation, &config.scale_up, &plan, now);
     match (arguments.output, named) {

@@ -8,6 +8,7 @@ use anyhow::Result;
 use clap::Args;
 use plimsoll_kube::{Account, Progress, Source, read_dump};
 use plimsoll_model::{Snapshot, Timestamp};
+use plimsoll_planner::scale_up::max_pods_mismatches;
 use plimsoll_policy::{Change, PolicyRegistry};
 
 use crate::config::Config;
@@ -16,7 +17,7 @@ use crate::{policies, progress};
 /// Where everything is.
 #[derive(Debug, Args)]
 pub struct Inputs {
-    /// Dumps of one cluster: files or folders, YAML or JSON, as `kubectl get nodes,pods,pdb,csr -A -o yaml` writes
+    /// Dumps of one cluster: files or folders, YAML or JSON, as `kubectl get` writes
     /// them; `-` for standard input.
     #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
     pub cluster: Vec<String>,
@@ -180,6 +181,8 @@ impl Cluster {
         if config.scale_up.groups.is_empty() {
             all.push("no node groups are configured; nothing can be launched (--config)".to_owned());
         }
+        let mismatches = max_pods_mismatches(snapshot, &config.scale_up.groups);
+        all.extend(mismatches.iter().map(ToString::to_string));
         if !config.csr_enabled && !snapshot.signing_requests().is_empty() {
             all.push("certificate approval is off (csr.enabled); the verdicts are what would be decided".to_owned());
         }

@@ -61,7 +61,7 @@ fn print(arguments: &Arguments, config: &Config, cluster: &Cluster, registry: &P
 fn plan(cluster: &Cluster, config: &Config, now: Timestamp, registry: &PolicyRegistry) -> Plans {
     let snapshot: &Arc<_> = &cluster.dump.snapshot;
     let scale_down = ScaleDownConfig { unknown: cluster.unknown(), ..config.scale_down.clone() };
-    let mut simulation = Simulation::new(snapshot);
+    let mut simulation = Simulation::with_profile(snapshot, config.scheduler.clone());
     Plans {
         scale_up: plan_scale_up(snapshot, &mut simulation, &config.scale_up, now, registry),
         scale_down: plan_scale_down(snapshot, &mut simulation, &config.scale_up, &scale_down, now, registry),

@@ -43,6 +43,7 @@ pub use filters::{Filter, Rejection, fits, why_not_here, why_not_statically};
 pub use node_state::NodeState;
 pub use pack::{Packing, Run, pack, resume};
 pub use profile::SchedulerProfile;
+pub use settle::NodeList;
 pub use share_out::{Loose, Sharing};
 pub use simulation::Simulation;
 pub use site::{PlaceKey, Site};

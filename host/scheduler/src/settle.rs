@@ -2,12 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use plimsoll_model::NodeId;
+use plimsoll_model::{Bytes, MilliCpu, NodeId, Resources};
 
 use crate::rules::{Counters, SpreadRule};
 use crate::topology::{DomainId, HOSTNAME};
 use crate::tracker::TrackerId;
 use crate::{ClassId, Simulation};
+
+/// Nodes to choose from, with what is free on each close at hand: most are out by two comparisons.
+#[derive(Clone, Debug, Default)]
+pub struct NodeList(Vec<Listed>);
+
+#[derive(Clone, Copy, Debug)]
+struct Listed {
+    cpu: MilliCpu,
+    memory: Bytes,
+    node: NodeId,
+}
 
 /// Nodes in the same domains of every spread constraint of a class that is not about single hosts.
 struct Cell {
@@ -18,10 +29,37 @@ struct Cell {
     full: bool,
 }
 
+impl NodeList {
+    /// These nodes of a simulation, in this order.
+    pub fn of(simulation: &Simulation, nodes: impl IntoIterator<Item = NodeId>) -> Self {
+        Self(nodes.into_iter().filter_map(|node| Listed::of(simulation, node)).collect())
+    }
+
+    /// Those that a class could fit on by size.
+    fn large_enough(&self, simulation: &Simulation, class: ClassId) -> Vec<NodeId> {
+        let need = &simulation.class(class).shape.requests;
+        self.0.iter().filter(|listed| listed.takes(need)).map(|listed| listed.node).collect()
+    }
+}
+
+impl Listed {
+    fn of(simulation: &Simulation, node: NodeId) -> Option<Self> {
+        let free = &simulation.node(node)?.free;
+        Some(Self { cpu: free.cpu, memory: free.memory, node })
+    }
+
+    fn takes(&self, need: &Resources) -> bool {
+        need.cpu <= self.cpu && need.memory <= self.memory
+    }
+}
+
 impl Simulation {
     /// Puts up to `want` pods of a prepared class on these nodes, the first ones first, and tells how many went
     /// where. Pods that must be spread go to the emptiest domain that takes them.
-    pub fn settle(&mut self, class: ClassId, want: u32, nodes: &[NodeId]) -> Vec<(NodeId, u32)> {
+    pub fn settle(&mut self, class: ClassId, want: u32, nodes: &mut NodeList) -> Vec<(NodeId, u32)> {
+        if want == 0 {
+            return Vec::new();
+        }
         let rules = self.rules(class).cloned();
         let shared: Vec<SpreadRule> = rules
             .iter()
@@ -36,20 +74,25 @@ impl Simulation {
         }
     }
 
-    fn settle_in_order(&mut self, class: ClassId, want: u32, nodes: &[NodeId]) -> Vec<(NodeId, u32)> {
+    fn settle_in_order(&mut self, class: ClassId, want: u32, nodes: &mut NodeList) -> Vec<(NodeId, u32)> {
         let mut placed = Vec::new();
         let mut left = want;
+        let shape = self.class(class).shape.clone();
         loop {
             let before = left;
-            for &node in nodes {
+            for listed in &mut nodes.0 {
                 if left == 0 {
                     return placed;
                 }
-                let room = self.room_for(class, node, left);
+                if !listed.takes(&shape.requests) {
+                    continue;
+                }
+                let room = self.room_for(class, listed.node, left);
                 if room > 0 {
-                    self.add(class, node, room);
+                    self.add(class, listed.node, room);
                     left -= room;
-                    placed.push((node, room));
+                    placed.push((listed.node, room));
+                    *listed = Listed::of(self, listed.node).unwrap_or(*listed);
                 }
             }
             // One pod can make room for the next: near it, or where the least crowded host got fuller.
@@ -63,10 +106,10 @@ impl Simulation {
         &mut self,
         class: ClassId,
         want: u32,
-        nodes: &[NodeId],
+        nodes: &mut NodeList,
         shared: &[SpreadRule],
     ) -> Vec<(NodeId, u32)> {
-        let mut cells = self.cells(class, nodes, shared);
+        let mut cells = self.cells(class, &nodes.large_enough(self, class), shared);
         let mut placed: BTreeMap<NodeId, u32> = BTreeMap::new();
         for _ in 0..want {
             let mut order: Vec<(u64, usize)> = (0..cells.len())
@@ -90,6 +133,9 @@ impl Simulation {
             self.add(class, node, 1);
             *placed.entry(node).or_insert(0) += 1;
         }
+        for listed in nodes.0.iter_mut().filter(|listed| placed.contains_key(&listed.node)) {
+            *listed = Listed::of(self, listed.node).unwrap_or(*listed);
+        }
         placed.into_iter().collect()
     }
 
@@ -97,12 +143,17 @@ impl Simulation {
     fn cells(&self, class: ClassId, nodes: &[NodeId], shared: &[SpreadRule]) -> Vec<Cell> {
         let shape = &self.class(class).shape;
         let mut cells: BTreeMap<Vec<Option<DomainId>>, Cell> = BTreeMap::new();
+        let mut key = Vec::with_capacity(shared.len());
         for &id in nodes {
             let (Some(node), Some(place)) = (self.node(id), self.place(id)) else { continue };
-            if self.is_open(id) && crate::fits(shape, node) {
-                let key = shared.iter().map(|rule| place.domain(self.key(rule.tracker))).collect();
-                let cell = cells.entry(key).or_insert(Cell { nodes: Vec::new(), next: 0, full: false });
-                cell.nodes.push(id);
+            if !self.is_open(id) || !crate::fits(shape, node) {
+                continue;
+            }
+            key.clear();
+            key.extend(shared.iter().map(|rule| place.domain(self.key(rule.tracker))));
+            match cells.get_mut(&key[..]) {
+                Some(cell) => cell.nodes.push(id),
+                None => drop(cells.insert(key.clone(), Cell { nodes: vec![id], next: 0, full: false })),
             }
         }
         cells.into_values().collect()

@@ -2,6 +2,7 @@
 
 mod launch;
 mod node_group;
+mod scheduler;
 
 use serde::Deserialize;
 
@@ -11,6 +12,7 @@ pub use launch::{
     BlockDevicesFile, DynamicFile, ExtendedResourceFile, GroupHeadroomFile, HeadroomFile, ManualFile, NetworkFile,
 };
 pub use node_group::{InstanceTypeFile, NodeGroupFile, ReservedFile, TaintFile};
+pub use scheduler::{RequirementFile, SchedulerFile};
 
 /// The whole file.
 #[derive(Debug, Default, Deserialize)]
@@ -26,6 +28,7 @@ pub struct ConfigFile {
     pub grace_period: Option<Seconds>,
     pub block_devices: BlockDevicesFile,
     pub headroom: HeadroomFile,
+    pub scheduler: SchedulerFile,
     pub scale_down: ScaleDownFile,
     pub drain: DrainFile,
     pub csr: CsrFile,

@@ -5,6 +5,7 @@ mod headroom;
 mod instance_types;
 mod launch;
 mod policies;
+mod scheduler;
 
 use std::path::Path;
 
@@ -55,11 +56,11 @@ pub fn resolve(path: &Path, file: ConfigFile) -> Result<Config, ConfigError> {
             blocked: Vec::new(),
         };
         let scale_down = scale_down(&file, groups)?;
-        Ok((scale_up, scale_down, policies::specs(folder, &file)?))
+        Ok((scale_up, scale_down, scheduler::profile(&file.scheduler)?, policies::specs(folder, &file)?))
     };
-    let (scale_up, scale_down, policies) =
+    let (scale_up, scale_down, scheduler, policies) =
         resolved().map_err(|(field, problem)| ConfigError::Value { path: path.to_owned(), field, problem })?;
-    Ok(Config { scale_up, scale_down, csr_enabled: file.csr.enabled, policies, files, warnings })
+    Ok(Config { scale_up, scale_down, scheduler, csr_enabled: file.csr.enabled, policies, files, warnings })
 }
 
 fn later_keys(file: &ConfigFile) -> Vec<String> {

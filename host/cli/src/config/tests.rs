@@ -301,3 +301,21 @@ fn the_example_has_no_warnings() {
     assert_eq!(config.warnings, [""; 0]);
     assert!(config.scale_up.groups.len() >= 5);
 }
+
+#[test]
+fn the_scheduler_is_described_in_its_own_words() {
+    let required = |operator: &str| {
+        format!(
+            "scheduler: {{ignoredResources: [example.com/a], ignoredResourceGroups: [example.org], addedAffinity: {{requiredDuringSchedulingIgnoredDuringExecution: {{nodeSelectorTerms: [{{matchExpressions: [{{key: pool, operator: {operator}, values: [x]}}]}}]}}}}}}"
+        )
+    };
+    let profile = read(&with("", &required("In"))).unwrap().scheduler;
+    assert!(profile.ignores("example.com/a") && profile.ignores("example.org/b") && !profile.ignores("example.com/b"));
+    let affinity = profile.added_affinity.unwrap();
+    let suits = |pool: &str| affinity.matches(&"n".into(), &[("pool", pool)].into_iter().collect());
+    assert!(suits("x") && !suits("y"));
+    let error = read(&with("", &required("Like"))).unwrap_err();
+    assert!(error.contains("matchExpressions[0].operator: \"Like\" is none of In"), "{error}");
+    let error = read(&with("", "scheduler: {ignoredResource: []}")).unwrap_err();
+    assert!(error.contains("ignoredResources"), "{error}");
+}

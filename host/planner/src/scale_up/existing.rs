@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use plimsoll_model::{GroupIndex, NodeId, PodId, Snapshot, Text, Timestamp};
-use plimsoll_scheduler::{ClassId, Simulation};
+use plimsoll_scheduler::{ClassId, NodeList, Simulation};
 
 use super::demand::{Demand, Demands};
 use super::{ScaleUpConfig, headroom};
@@ -78,22 +78,23 @@ fn settle_all(
 ) -> Settled {
     // By name, so that the cluster's history does not decide.
     let open: Vec<NodeId> = snapshot.nodes().map(|(id, _)| id).filter(|&id| simulation.is_open(id)).collect();
+    let mut all = NodeList::of(simulation, open.iter().copied());
     let groups = GroupIndex::of(&config.groups);
     let mut order: Vec<usize> = (0..demands.len()).collect();
     order.sort_by_key(|&at| Reverse(demands[at].shape.priority));
     let mut settled = Settled::default();
     for at in order {
         let demand = &mut demands[at];
-        let of_group: Vec<NodeId>;
+        let mut of_group;
         let nodes = match &demand.group {
-            None => &open,
+            None => &mut all,
             Some(name) => {
                 let own = |id: &NodeId| {
                     let group = groups.group_of(snapshot.node(*id));
                     group.is_some_and(|(_, group)| group.name == *name)
                 };
-                of_group = open.iter().copied().filter(own).collect();
-                &of_group
+                of_group = NodeList::of(simulation, open.iter().copied().filter(own));
+                &mut of_group
             }
         };
         for (node, count) in simulation.settle(demand.class, demand.count(), nodes) {

@@ -1,8 +1,8 @@
 //! Which instance types of a group are worth counting in full.
 //!
 //! A group may allow hundreds of types. Packing pods on each of them, in each zone, is what planning spends its time on, and
-//! most differ in size only. Karpenter launches from 60 types at most (`MaxInstanceTypes`); as many are offered here, the
-//! cheapest by volume, and the one that takes the most pods.
+//! most differ in size only. Karpenter, too, launches from a part of its types (60 at most). Offered are the cheapest by
+//! volume, some of every size, and the one that takes the most pods.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -12,9 +12,9 @@ use plimsoll_model::{Lifecycle, Text};
 use super::offer::{Market, View};
 
 /// Types of one group, zone and lifecycle that are offered in one round.
-const MOST_TYPES: usize = 60;
+const MOST_TYPES: usize = 36;
 /// Of these, the cheapest by volume.
-const CHEAPEST: usize = 30;
+const CHEAPEST: usize = 12;
 
 /// How cheap a type is for what it takes: lower is better.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]

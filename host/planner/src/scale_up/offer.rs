@@ -23,6 +23,8 @@ pub(super) struct Market<'a> {
     pub kind_of: Vec<usize>,
     /// By place: its templates, the largest first.
     at_site: Vec<Vec<usize>>,
+    /// Some kind of node has a taint `PreferNoSchedule`.
+    pub soft_taints: bool,
     /// By needs: the templates whose labels, taints and system suit.
     suits: Vec<FixedBitSet>,
 }
@@ -85,7 +87,9 @@ impl<'a> Market<'a> {
             });
         }
         let kind_of = kinds(&own_sites, &site_of, &suits);
-        Self { templates, site_of, sites, own_sites, kind_of, at_site, suits }
+        let mut taints = templates.iter().flat_map(|template| &template.node.taints);
+        let soft_taints = taints.any(|taint| !taint.repels());
+        Self { templates, site_of, sites, own_sites, kind_of, at_site, soft_taints, suits }
     }
 
     /// True if the labels, taints and system of a template suit a demand.

@@ -367,20 +367,25 @@ impl<'a> Planning<'a> {
         }
     }
 
-    /// The weights of what pods prefer and would get, summed up; `None` if none of them prefers anything.
+    /// The weights of what pods prefer and would get, summed up; `None` if none of them prefers anything. Where some
+    /// kind of node has a taint `PreferNoSchedule`, each pod that it does not concern counts 1.
     fn preference(&self, template: usize, placed: &[(u32, u32)]) -> Option<u64> {
-        let mut wishing = placed
-            .iter()
-            .map(|&(demand, pods)| (&self.demands[demand as usize], pods))
-            .filter(|(demand, _)| !demand.shape.preferences.is_empty())
-            .peekable();
-        wishing.peek()?;
         let site = self.market.site(template);
-        Some(
-            wishing
-                .map(|(demand, pods)| u64::from(self.simulation.preference_new(demand.class, site)) * u64::from(pods))
-                .sum(),
-        )
+        let mut sum = None;
+        for &(demand, pods) in placed {
+            let demand = &self.demands[demand as usize];
+            let mut each = 0;
+            if !demand.shape.preferences.is_empty() {
+                each += u64::from(self.simulation.preference_new(demand.class, site));
+            } else if !self.market.soft_taints {
+                continue;
+            }
+            if self.market.soft_taints && !self.simulation.unwelcome(demand.class, &site.node) {
+                each += 1;
+            }
+            sum = Some(sum.unwrap_or(0) + each * u64::from(pods));
+        }
+        sum
     }
 
     /// Checks one choice against the limits, places the pods that it would place, and records it. `view` is what is
