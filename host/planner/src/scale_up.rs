@@ -7,6 +7,7 @@
 //!                                                          └── what is left is offered again ─────────┘
 //! ```
 
+mod allowance;
 mod demand;
 mod existing;
 mod headroom;

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use plimsoll_model::{Bytes, GroupIndex, Lifecycle, MilliCpu, PodId, Price, Snapshot, Text, Timestamp};
+use plimsoll_model::{Lifecycle, PodId, Price, Snapshot, Text, Timestamp};
 use plimsoll_scheduler::{Packing, Simulation, Site};
 
+use super::allowance::Allowance;
 use super::demand::{Demand, Demands};
 use super::existing::{await_starting, settle};
 use super::launched::Launched;
@@ -14,8 +15,7 @@ use super::offer::{Market, Shapes, View};
 use super::template::templates;
 use super::why::Inquest;
 use super::{
-    Choice, FreeIps, LaunchOption, PendingPod, PendingReason, Remaining, ScaleUpConfig, ScaleUpQuestion,
-    ScaleUpVerdict, headroom,
+    Choice, LaunchOption, PendingPod, PendingReason, ScaleUpConfig, ScaleUpQuestion, ScaleUpVerdict, headroom,
 };
 use crate::clipped::note;
 use crate::{PolicyCall, ScaleUpPolicy};
@@ -65,23 +65,9 @@ struct Planning<'a> {
     simulation: &'a mut Simulation,
     market: Market<'a>,
     demands: Vec<Demand>,
-    /// Nodes by place in the configuration.
-    group_sizes: Vec<u32>,
-    /// Nodes of a group in a zone.
-    zone_nodes: HashMap<(usize, Text), u32>,
-    /// The place of each template's group in the configuration.
-    group_of: Vec<usize>,
-    used: Used,
-    free_ips: FreeIps,
+    allowance: Allowance<'a>,
     launched: Vec<Launched>,
     now: Timestamp,
-}
-
-/// What the cluster has, chosen launches included.
-struct Used {
-    nodes: u32,
-    cpu: MilliCpu,
-    memory: Bytes,
 }
 
 /// Options of one round, and what each of them stands for.
@@ -164,40 +150,10 @@ impl<'a> Planning<'a> {
         demands: Demands,
         now: Timestamp,
     ) -> Self {
-        let groups = GroupIndex::of(&config.groups);
-        let mut group_sizes = vec![0u32; config.groups.len()];
-        let mut zone_nodes: HashMap<(usize, Text), u32> = HashMap::new();
-        let mut used = Used { nodes: 0, cpu: MilliCpu(0), memory: Bytes(0) };
-        for (_, node) in snapshot.nodes() {
-            used.nodes = used.nodes.saturating_add(1);
-            used.cpu += node.allocatable.cpu;
-            used.memory += node.allocatable.memory;
-            let Some((group, _)) = groups.group_of(node) else { continue };
-            group_sizes[group] += 1;
-            if let Some(zone) = node.zone() {
-                *zone_nodes.entry((group, zone.clone())).or_default() += 1;
-            }
-        }
         let templates = templates(snapshot, &config.groups);
-        let by_name: HashMap<&Text, usize> =
-            config.groups.iter().enumerate().map(|(at, group)| (&group.name, at)).collect();
-        let group_of =
-            templates.iter().map(|template| by_name.get(&template.group.name).copied().unwrap_or(0)).collect();
+        let allowance = Allowance::new(snapshot, config, &templates, now);
         let market = Market::new(simulation, templates, &demands);
-        let free_ips = FreeIps::of(config);
-        Self {
-            config,
-            simulation,
-            market,
-            demands: demands.all,
-            group_sizes,
-            zone_nodes,
-            group_of,
-            used,
-            free_ips,
-            launched: Vec::new(),
-            now,
-        }
+        Self { config, simulation, market, demands: demands.all, allowance, launched: Vec::new(), now }
     }
 
     /// Asks the policy until nothing more helps. Why it stopped earlier, if it did.
@@ -219,7 +175,7 @@ impl<'a> Planning<'a> {
                 round,
                 shapes: offer.shapes.facts,
                 options: offer.options,
-                remaining: self.remaining(),
+                remaining: self.allowance.remaining(),
             };
             let asked = policy.choose(snapshot, &question);
             plan.calls.extend(asked.calls);
@@ -242,47 +198,10 @@ impl<'a> Planning<'a> {
         None
     }
 
-    fn remaining(&self) -> Remaining {
-        let limits = &self.config.limits;
-        Remaining {
-            nodes: limits.max_nodes.saturating_sub(self.used.nodes),
-            cpu: limits.max_cpu.saturating_sub(self.used.cpu),
-            memory: limits.max_memory.saturating_sub(self.used.memory),
-        }
-    }
-
-    /// How many nodes like this template the group's maximum leaves.
-    fn group_room(&self, template: usize) -> u32 {
-        let group = self.group_of[template];
-        self.market.templates[template].group.max.saturating_sub(self.group_sizes[group])
-    }
-
-    /// How many nodes like this template all limits leave.
-    fn room(&self, template: usize) -> u32 {
-        let kind = &self.market.templates[template];
-        let blocked = || {
-            let (group, instance_type) = (&kind.group.name, &kind.instance_type.name);
-            self.config.is_blocked(group, instance_type, kind.zone, kind.lifecycle, self.now).is_some()
-        };
-        if !self.config.blocked.is_empty() && blocked() {
-            return 0;
-        }
-        let remaining = self.remaining();
-        let by = |left: u64, each: u64| u32::try_from(left.checked_div(each).unwrap_or(u64::MAX)).unwrap_or(u32::MAX);
-        let cpu = by(remaining.cpu.0, kind.instance_type.cpu.0);
-        let memory = by(remaining.memory.0, kind.instance_type.memory.0);
-        let addresses = self.free_ips.room(kind.group, kind.zone, 0).unwrap_or(u32::MAX);
-        remaining.nodes.min(cpu).min(memory).min(addresses).min(self.group_room(template))
-    }
-
-    fn rooms(&self) -> Vec<u32> {
-        (0..self.market.templates.len()).map(|at| self.room(at)).collect()
-    }
-
     /// Looks at what is left, and first gives it what nodes chosen before can still take.
     fn refill(&mut self) -> View {
         loop {
-            let rooms = self.rooms();
+            let rooms = self.allowance.rooms(&self.market.templates);
             // Nodes that are chosen are there: their places take pods even where no more can be launched.
             let mut open = rooms.clone();
             for launched in &self.launched {
@@ -309,6 +228,11 @@ impl<'a> Planning<'a> {
         }
     }
 
+    /// How many nodes like this template all limits leave.
+    fn room(&self, template: usize) -> u32 {
+        self.allowance.room(template, &self.market.templates[template])
+    }
+
     fn offer(&self, snapshot: &Snapshot, view: &View) -> Offer {
         let shapes = Shapes::of(snapshot, &self.demands, self.now);
         let mut offer = Offer { options: Vec::new(), templates: Vec::new(), shapes };
@@ -332,7 +256,6 @@ impl<'a> Planning<'a> {
             }
             let template = &self.market.templates[at];
             let capacity = &template.node.free;
-            let zone = (self.group_of[at], template.zone.clone());
             offer.options.push(LaunchOption {
                 group: template.group.name.clone(),
                 instance_type: template.instance_type.name.clone(),
@@ -347,8 +270,8 @@ impl<'a> Planning<'a> {
                 node_cpu: capacity.cpu,
                 node_memory: capacity.memory,
                 node_gpus: u32::try_from(capacity.gpus()).unwrap_or(u32::MAX),
-                zone_nodes: self.zone_nodes.get(&zone).copied().unwrap_or(0),
-                free_ips: self.free_ips.left_in(template.group, template.zone),
+                zone_nodes: self.allowance.zone_nodes(at, template),
+                free_ips: self.allowance.free_ips.left_in(template.group, template.zone),
                 preference: self.preference(at, &packing.placed),
             });
             offer.templates.push(at);
@@ -361,7 +284,7 @@ impl<'a> Planning<'a> {
         let packing = self.market.pack(view, template, most);
         let kind = &self.market.templates[template];
         let pods: u32 = packing.placed.iter().map(|(_, pods)| *pods).sum();
-        match self.free_ips.room(kind.group, kind.zone, pods.div_ceil(packing.nodes.max(1))) {
+        match self.allowance.free_ips.room(kind.group, kind.zone, pods.div_ceil(packing.nodes.max(1))) {
             Some(room) if room < packing.nodes => self.market.pack(view, template, room),
             _ => packing,
         }
@@ -406,7 +329,7 @@ impl<'a> Planning<'a> {
         }
         let now = match view.take() {
             Some(view) => view,
-            None => self.market.view(self.simulation, &self.demands, &self.rooms()),
+            None => self.market.view(self.simulation, &self.demands, &self.allowance.rooms(&self.market.templates)),
         };
         let most = self.pack(&now, template, count).nodes;
         let packing = self.market.resume(&now, template, most, Vec::new());
@@ -424,7 +347,8 @@ impl<'a> Planning<'a> {
             units: Vec::new(),
             reason: choice.reason,
         });
-        self.use_up(template, packing.nodes, &packing.placed);
+        let pods = packing.placed.iter().map(|(_, pods)| *pods).sum();
+        self.allowance.take(template, &self.market.templates[template], packing.nodes, pods);
         self.book(self.launched.len() - 1, &packing.placed, packing.nodes);
     }
 
@@ -440,18 +364,6 @@ impl<'a> Planning<'a> {
             self.launched[launched].note(at, real, units);
         }
         self.simulation.commit(self.market.site(template), &classes, new_nodes);
-    }
-
-    fn use_up(&mut self, template: usize, nodes: u32, placed: &[(u32, u32)]) {
-        let kind = &self.market.templates[template];
-        self.used.nodes = self.used.nodes.saturating_add(nodes);
-        self.used.cpu += kind.instance_type.cpu.times(nodes.into());
-        self.used.memory += kind.instance_type.memory.times(nodes.into());
-        let group = self.group_of[template];
-        self.group_sizes[group] = self.group_sizes[group].saturating_add(nodes);
-        *self.zone_nodes.entry((group, kind.zone.clone())).or_default() += nodes;
-        let pods: u32 = placed.iter().map(|(_, pods)| *pods).sum();
-        self.free_ips.take(kind.group, kind.zone, nodes, pods.div_ceil(nodes.max(1)));
     }
 
     /// Pods were dealt out over places as if every place were chosen. Where some were not, what is too many for the
@@ -503,20 +415,16 @@ impl<'a> Planning<'a> {
 
     /// Gives every pod that is left its one primary reason.
     fn explain(&self, held: Option<(PendingReason, String)>, pending: &mut Vec<PendingPod>) {
-        let templates = 0..self.market.templates.len();
-        let (limits, used) = (&self.config.limits, &self.used);
+        let templates = &self.market.templates;
         let inquest = Inquest {
             simulation: self.simulation,
             market: &self.market,
             config: self.config,
-            free_ips: &self.free_ips,
+            free_ips: &self.allowance.free_ips,
             now: self.now,
-            group_room: &templates.clone().map(|at| self.group_room(at)).collect::<Vec<_>>(),
-            room: &templates.map(|at| self.room(at)).collect::<Vec<_>>(),
-            used: format!(
-                "{} of {} nodes, {} of {} cpu, {} of {} memory are used or planned",
-                used.nodes, limits.max_nodes, used.cpu, limits.max_cpu, used.memory, limits.max_memory
-            ),
+            group_room: &self.allowance.group_rooms(templates),
+            room: &self.allowance.rooms(templates),
+            used: self.allowance.to_string(),
             held,
         };
         for demand in self.demands.iter().filter(|demand| !demand.pods.is_empty()) {
