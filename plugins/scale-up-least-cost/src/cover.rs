@@ -32,19 +32,23 @@ impl<'a> Cover<'a> {
     pub fn new(request: &'a Request, priorities: &[Option<i32>], measure: Measure, prefer_spot: bool) -> Self {
         let mut cover = Cover::default();
         let mut left = Left::new(request);
+        let known = request.options.iter().enumerate();
+        let mut open: Vec<Open<'a>> =
+            known.map(|(at, option)| Open::new(option, priorities.get(at).copied().flatten())).collect();
         while left.pods > 0 && cover.picks.len() < MOST_CHOICES {
             let mut offers = 0;
-            let mut best: Option<Offer<'a>> = None;
-            for (index, option) in request.options.iter().enumerate() {
-                let priority = priorities.get(index).copied().flatten();
-                let Some(offer) = left.offer(option, priority, &cover.picks) else { continue };
+            let mut best: Option<(usize, Offer<'a>)> = None;
+            for (at, option) in open.iter_mut().enumerate() {
+                let Some(offer) = left.offer(option, &cover.picks) else { continue };
                 offers += 1;
-                if best.is_none_or(|best| offer.order(&best, measure, prefer_spot).is_lt()) {
-                    best = Some(offer);
+                if best.is_none_or(|(_, best)| offer.order(&best, measure, prefer_spot).is_lt()) {
+                    best = Some((at, offer));
                 }
             }
-            let Some(offer) = best else { break };
-            left.take(&offer);
+            let Some((at, offer)) = best else { break };
+            // The host has counted what an option can do; asking for it twice would be a guess.
+            left.take(&offer, &mut open.remove(at));
+            open.retain(|option| !option.spent);
             cover.picks.push(Pick { offer, offers, measure });
         }
         cover
@@ -66,6 +70,20 @@ impl<'a> Cover<'a> {
     }
 }
 
+/// An option that was not chosen yet.
+struct Open<'a> {
+    option: &'a LaunchOption,
+    priority: Option<i32>,
+    /// What it places of shapes that have pods left, by their place in the list of shapes: looked up when a choice has
+    /// changed that for the first time.
+    places: Option<Vec<(usize, u32)>>,
+    /// What it places of all shapes.
+    all_pods: u32,
+    all_requested: Requested,
+    /// Nothing that it places is left.
+    spent: bool,
+}
+
 /// What the choices so far leave to do, and to spend.
 struct Left<'a> {
     /// By id, with the pods still to be placed.
@@ -75,6 +93,13 @@ struct Left<'a> {
     limits: Limits,
     /// Nothing chosen yet, so that what an option places is what it says.
     untouched: bool,
+}
+
+impl<'a> Open<'a> {
+    fn new(option: &'a LaunchOption, priority: Option<i32>) -> Self {
+        let all_requested = Requested::default();
+        Open { option, priority, places: None, all_pods: 0, all_requested, spent: false }
+    }
 }
 
 impl<'a> Left<'a> {
@@ -106,18 +131,16 @@ impl<'a> Left<'a> {
         by_count.min(self.limits.nodes).min(u32::try_from(by_size).unwrap_or(u32::MAX))
     }
 
-    fn offer(&self, option: &'a LaunchOption, priority: Option<i32>, picks: &[Pick<'_>]) -> Option<Offer<'a>> {
-        // The host has counted what an option can do; asking for it twice would be a guess.
-        if picks.iter().any(|pick| pick.offer.option.id == option.id) {
-            return None;
-        }
+    fn offer(&self, open: &mut Open<'a>, picks: &[Pick<'_>]) -> Option<Offer<'a>> {
+        let (option, priority) = (open.option, open.priority);
         let room = self.room(option, picks);
         if room == 0 {
             return None;
         }
         let (mut pods, mut needed, mut requested) = (option.pods(), option.nodes, None);
         if !self.untouched {
-            let share = self.share(option);
+            let share = self.share(open);
+            open.spent = share.pods == 0;
             (pods, needed) = (share.pods, share.nodes(option.nodes));
             requested = (share.pods < share.all_pods).then_some(share.requested);
         }
@@ -136,26 +159,36 @@ impl<'a> Left<'a> {
         Some(Offer { option, nodes, pods, needed, requested, priority, zone_nodes })
     }
 
-    fn share(&self, option: &LaunchOption) -> Share {
-        let mut share = Share::default();
-        for place in &option.places {
-            share.all_pods = share.all_pods.saturating_add(place.pods);
-            let Some(at) = self.find(place.shape) else { continue };
+    /// What an option would place of what is left.
+    fn share(&self, open: &mut Open<'_>) -> Share {
+        let places = open.places.get_or_insert_with(|| {
+            let mut known = Vec::with_capacity(open.option.places.len());
+            for place in &open.option.places {
+                open.all_pods = open.all_pods.saturating_add(place.pods);
+                if let Some(at) = self.find(place.shape) {
+                    open.all_requested.add(self.shapes[at].0, place.pods);
+                    known.push((at, place.pods));
+                }
+            }
+            known
+        });
+        // What nothing is left of stays so: the lists get shorter with every choice.
+        places.retain(|&(at, _)| self.shapes[at].1 > 0);
+        let mut share = Share { all_pods: open.all_pods, all_requested: open.all_requested, ..Share::default() };
+        for &(at, pods) in places.iter() {
             let (shape, left) = self.shapes[at];
-            let pods = place.pods.min(left);
+            let pods = pods.min(left);
             share.pods = share.pods.saturating_add(pods);
             share.requested.add(shape, pods);
-            share.all_requested.add(shape, place.pods);
         }
         share
     }
 
-    fn take(&mut self, offer: &Offer<'_>) {
-        let share = self.share(offer.option);
-        for place in &offer.option.places {
-            let Some(at) = self.find(place.shape) else { continue };
+    fn take(&mut self, offer: &Offer<'_>, open: &mut Open<'_>) {
+        let share = self.share(open);
+        for &(at, pods) in open.places.iter().flatten() {
             let left = &mut self.shapes[at].1;
-            let pods = place.pods.min(*left);
+            let pods = pods.min(*left);
             // Which of the pods a part of the nodes would place is for the host to find out.
             let taken = if offer.is_limited() { scale(pods, offer.pods, share.pods.max(1)) } else { pods };
             *left -= taken;
