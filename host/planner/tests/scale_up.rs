@@ -11,7 +11,7 @@ use std::sync::Arc;
 use fixture::*;
 use plimsoll_model::{
     Bytes, HostPort, MilliCpu, NodeGroup, NodeSelector, NodeSelectorTerm, Operator, Pod, Protocol, Requirement,
-    Resources, Scheduling, Snapshot, Taint, TaintEffect,
+    Resources, Scheduling, Snapshot, Taint, TaintEffect, Timestamp,
 };
 use plimsoll_planner::scale_up::{
     Choice, ClusterLimits, ScaleUpConfig, ScaleUpPlan, ScaleUpQuestion, ScaleUpVerdict, plan_scale_up,
@@ -283,4 +283,49 @@ proptest! {
             prop_assert!(question.options.iter().all(|o| o.nodes >= 1 && o.nodes <= o.max_nodes && !o.places.is_empty()));
         }
     }
+}
+
+#[test]
+fn a_node_that_is_starting_is_room_until_its_grace_ends() {
+    let taint = |key: &str| Taint { key: key.into(), value: "".into(), effect: TaintEffect::NoSchedule };
+    let with_age = |seconds: u64, extra: &str| {
+        let mut young = node("n1", "general", "a");
+        young.ready = false;
+        young.taints = vec![taint("node.kubernetes.io/not-ready"), taint(extra)];
+        young.created = Some(Timestamp(NOW.0 - seconds * 1000));
+        let snapshot = World::default().nodes([young]).pods([pending("web-1", "web", shape(1000, 1))]).build();
+        let mut general = group("general", 0, 5);
+        general.startup.taints = vec![taint("example.com/starting")];
+        let (plan, _) = plan(&snapshot, &config(vec![general]), first);
+        (plan.launches.len(), reasons(&snapshot, &plan).first().map(|(_, reason)| *reason))
+    };
+    assert_eq!(with_age(60, "example.com/starting"), (0, Some("FitsExistingNode")));
+    assert_eq!(with_age(300, "example.com/starting"), (1, None), "it should have been ready by now");
+    assert_eq!(with_age(60, "example.com/lasting"), (1, None), "what it keeps counts");
+}
+
+#[test]
+fn headroom_is_room_that_pods_may_take_and_that_is_bought_again() {
+    let units = |count| ScaleUpConfig {
+        headroom: plimsoll_planner::scale_up::HeadroomConfig {
+            manual: vec![plimsoll_planner::scale_up::ManualHeadroom {
+                group: Some("general".into()),
+                count,
+                requests: Resources { cpu: MilliCpu(2000), memory: Bytes(2 << 30), ..Default::default() },
+            }],
+            ..Default::default()
+        },
+        ..config(vec![group("general", 0, 9)])
+    };
+    let free = World::default().nodes([node("n1", "general", "a")]).build();
+    let (kept, questions) = plan(&free, &units(2), first);
+    assert!(kept.launches.is_empty() && questions.is_empty(), "two units of two cores fit on the node that is there");
+    let (more, questions) = plan(&free, &units(4), first);
+    assert_eq!(more.launches.iter().map(|l| (l.count, l.pods.len(), l.headroom)).collect::<Vec<_>>(), [(1, 0, 2)]);
+    assert!(questions[0].shapes.iter().all(|shape| shape.headroom && shape.example.is_none()));
+    let busy =
+        World::default().nodes([node("n1", "general", "a")]).pods([pending("web-1", "web", shape(3000, 1))]).build();
+    let (bought, _) = plan(&busy, &units(2), first);
+    assert_eq!(reasons(&busy, &bought), [("web-1".to_owned(), "FitsExistingNode")], "a pod takes what headroom kept");
+    assert_eq!(bought.launches.iter().map(|l| l.headroom).sum::<u32>(), 2);
 }
