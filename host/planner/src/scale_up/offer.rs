@@ -106,11 +106,17 @@ impl<'a> Market<'a> {
         &self.own_sites[template]
     }
 
-    /// The demands as they look from every place now. `room`: nodes of each template that may be launched.
-    pub fn view(&self, simulation: &Simulation, demands: &[Demand], room: &[u32]) -> View {
+    /// The demands as they look now from every place, or from that of one template `only`. `room`: nodes of each
+    /// template that may be launched.
+    pub fn view(&self, simulation: &Simulation, demands: &[Demand], room: &[u32], only: Option<usize>) -> View {
         let shares = self.shares(simulation, demands, room);
         let mut batches = Vec::with_capacity(self.sites.len());
+        let only = only.map(|template| self.site_of[template]);
         for (place, site) in self.sites.iter().enumerate() {
+            if only.is_some_and(|only| only != place) {
+                batches.push(Batch::default());
+                continue;
+            }
             let mut wanted = Vec::with_capacity(demands.len());
             for (at, demand) in demands.iter().enumerate() {
                 let pods = shares.get(&at).map_or(demand.count(), |shares| shares[place]);

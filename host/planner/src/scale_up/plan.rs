@@ -207,7 +207,7 @@ impl<'a> Planning<'a> {
             for launched in &self.launched {
                 open[launched.template] = open[launched.template].max(1);
             }
-            let view = self.market.view(self.simulation, &self.demands, &open);
+            let view = self.market.view(self.simulation, &self.demands, &open, None);
             let mut found = false;
             for at in 0..self.launched.len() {
                 let launched = &mut self.launched[at];
@@ -327,9 +327,12 @@ impl<'a> Planning<'a> {
         if count < choice.count {
             note(clipped, || format!("{kind}: {} nodes asked for, the limits allow {allowed}", choice.count));
         }
-        let now = match view.take() {
-            Some(view) => view,
-            None => self.market.view(self.simulation, &self.demands, &self.allowance.rooms(&self.market.templates)),
+        let (now, whole) = match view.take() {
+            Some(view) => (view, true),
+            None => {
+                let rooms = self.allowance.rooms(&self.market.templates);
+                (self.market.view(self.simulation, &self.demands, &rooms, Some(template)), false)
+            }
         };
         let most = self.pack(&now, template, count).nodes;
         let packing = self.market.resume(&now, template, most, Vec::new());
@@ -337,7 +340,7 @@ impl<'a> Planning<'a> {
             note(clipped, || format!("{kind}: {count} nodes asked for, {} have pods to place", packing.nodes));
         }
         if packing.nodes == 0 {
-            *view = Some(now);
+            *view = whole.then_some(now);
             return;
         }
         self.launched.push(Launched {
