@@ -24,10 +24,22 @@ use plimsoll_scheduler::{Batch, NodeList, NodeState, Sharing, Simulation, Wanted
 use serde_json::{Value, json};
 
 /// Cases that end differently here, and why that is right.
-const DIFFERENT: [(&str, &str); 5] = [
+const DIFFERENT: [(&str, &str); 11] = [
     ("karp-inst-06", "the pod does not ask for Windows; Linux images do not run there, so it gets no Windows node"),
     ("karp-inst-08", "as karp-inst-06"),
     ("karp-inst-18", "as karp-inst-06"),
+    (
+        "karp-topo-22",
+        "two zones have nodes with room; kube-scheduler binds the pods there before anybody could launch a node, as a zone without nodes is no domain",
+    ),
+    ("karp-topo-23", "as karp-topo-22, with hosts: skew is measured between the two that are there and have room"),
+    ("karp-topo-24", "as karp-topo-22: the zone that is there takes the pod within maxSkew"),
+    (
+        "expander-08",
+        "an option that places no pod is no option: the host never offers one, and the policy launches none",
+    ),
+    ("expander-11", "as expander-08"),
+    ("expander-22", "a strategy `priority` without priorities is refused when it is loaded, rather than ignored"),
     ("expander-24", "the price expander prefers a node size by the cluster's size; least-cost knows prices only"),
     ("expander-28", "without prices the price expander gives up; least-cost falls back to waste and launches"),
 ];
@@ -511,7 +523,11 @@ fn strategies_choose_as_the_expanders_do() {
         let expander = case["expander"].as_str().unwrap();
         let (strategy, settings) = match expander {
             "price" => ("least-cost", Value::Null),
-            "priority" => ("priority", json!({"priorities": case["priorities"]})),
+            "priority" => {
+                let table = case["priorities"].as_object().into_iter().flatten();
+                let entry = |(priority, groups): (&String, &Value)| json!({"priority": priority.parse::<i32>().unwrap(), "groups": groups});
+                ("priority", json!({"priorities": table.map(entry).collect::<Vec<_>>()}))
+            }
             other => (other, Value::Null),
         };
         let mut shapes = Vec::new();
