@@ -23,25 +23,35 @@ use plimsoll_policy::{Limits, Mode, ModuleSource, OnError, PolicyRegistry, Polic
 use plimsoll_scheduler::{Batch, NodeList, NodeState, Sharing, Simulation, Wanted, pack};
 use serde_json::{Value, json};
 
-/// Cases that end differently here, and why that is right.
-const DIFFERENT: [(&str, &str); 11] = [
-    ("karp-inst-06", "the pod does not ask for Windows; Linux images do not run there, so it gets no Windows node"),
-    ("karp-inst-08", "as karp-inst-06"),
-    ("karp-inst-18", "as karp-inst-06"),
+/// Cases that end differently here: how, and why that is right.
+const DIFFERENT: [(&str, &str, &str); 11] = [
+    ("karp-inst-06", "runs windows", "the pod does not ask for Windows, and Linux images do not run there"),
+    ("karp-inst-08", "runs windows", "as karp-inst-06"),
+    ("karp-inst-18", "runs windows", "as karp-inst-06"),
     (
         "karp-topo-22",
+        "has [2, 3] with 0 new nodes",
         "two zones have nodes with room; kube-scheduler binds the pods there before anybody could launch a node, as a zone without nodes is no domain",
     ),
-    ("karp-topo-23", "as karp-topo-22, with hosts: skew is measured between the two that are there and have room"),
-    ("karp-topo-24", "as karp-topo-22: the zone that is there takes the pod within maxSkew"),
     (
-        "expander-08",
-        "an option that places no pod is no option: the host never offers one, and the policy launches none",
+        "karp-topo-23",
+        "has [5, 5] with 0 new nodes",
+        "as karp-topo-22, with hosts: skew is measured between the two that are there and have room",
     ),
-    ("expander-11", "as expander-08"),
-    ("expander-22", "a strategy `priority` without priorities is refused when it is loaded, rather than ignored"),
-    ("expander-24", "the price expander prefers a node size by the cluster's size; least-cost knows prices only"),
-    ("expander-28", "without prices the price expander gives up; least-cost falls back to waste and launches"),
+    ("karp-topo-24", "has [3, 4] with 0 new nodes", "as karp-topo-22: the zone that is there takes the pod"),
+    ("expander-08", "chose None", "an option that places no pod is no option: the host never offers one"),
+    ("expander-11", "chose None", "as expander-08"),
+    ("expander-22", "needs `priorities`", "a strategy `priority` without priorities is refused when it is loaded"),
+    (
+        "expander-24",
+        "chose Some(\"ng1\")",
+        "the price expander prefers a node size by the cluster's size; least-cost knows prices only",
+    ),
+    (
+        "expander-28",
+        "chose Some(\"ng2\")",
+        "without prices the price expander gives up; least-cost falls back to waste and launches",
+    ),
 ];
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
@@ -72,11 +82,12 @@ fn judge(name: &str, least: usize, run: impl Fn(&Value) -> Result<(), String>) {
     let mut wrong = Vec::new();
     for case in &cases {
         let id = case["id"].as_str().unwrap();
-        let reason = DIFFERENT.iter().find(|(known, _)| *known == id);
-        match (run(case), reason) {
-            (Ok(()), None) | (Err(_), Some(_)) => {}
-            (Ok(()), Some((_, reason))) => wrong.push(format!("{id} agrees now; it was to differ: {reason}")),
-            (Err(error), None) => wrong.push(format!("{id} ({}): {error}", case["name"])),
+        let difference = DIFFERENT.iter().find(|(known, ..)| *known == id);
+        match (run(case), difference) {
+            (Ok(()), None) => {}
+            (Err(error), Some((_, how, _))) if error.contains(how) => {}
+            (Ok(()), Some((.., why))) => wrong.push(format!("{id} agrees now; it was to differ: {why}")),
+            (Err(error), _) => wrong.push(format!("{id} ({}): {error}", case["name"])),
         }
     }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
@@ -448,13 +459,17 @@ fn pods_are_spread_as_karpenter_would_spread_them() {
             for (key, expected) in step["expect_domain_counts"].as_object().into_iter().flatten() {
                 let counts = cluster.domains(key, every_pod);
                 if json!(counts) != *expected {
-                    return Err(format!("step {number}: {key} has {counts:?}, expected {expected}"));
+                    return Err(format!(
+                        "step {number}: {key} has {counts:?} with {added} new nodes, expected {expected}"
+                    ));
                 }
             }
             for (key, most) in step["expect_max_per_domain"].as_object().into_iter().flatten() {
                 let counts = cluster.domains(key, every_pod);
                 if counts.last() > most.as_u64().as_ref() {
-                    return Err(format!("step {number}: {key} has {counts:?}, at most {most} expected"));
+                    return Err(format!(
+                        "step {number}: {key} has {counts:?} with {added} new nodes, at most {most} expected"
+                    ));
                 }
             }
             if let Some(nodes) = step["expect_new_nodes"].as_u64()

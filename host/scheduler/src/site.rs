@@ -24,11 +24,6 @@ impl Site {
     pub fn place_key(&self) -> PlaceKey {
         PlaceKey(self.place.clone())
     }
-
-    /// Other nodes in the same place.
-    pub fn with_node(&self, node: NodeState) -> Self {
-        Self { node, place: self.place.clone() }
-    }
 }
 
 impl Simulation {
