@@ -1,4 +1,4 @@
-//! Kubernetes in and out. For now: dump files.
+//! Kubernetes in and out: dump files, and calls to the API server.
 //!
 //! ```text
 //!   file, folder, stdin ─> stream ── one object's text at a time, YAML turned into JSON on the way
@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod api;
 mod collector;
 mod dump;
 mod error;
@@ -20,6 +21,10 @@ mod source;
 mod stream;
 
 pub use account::{Account, BrokenObject};
+pub use api::{
+    Answer, Api, ApiError, ConnectError, Connection, Leadership, LeadershipSetter, ObjectName, Patch, Permit, Precondition,
+    Purpose, Refused, Resource, Term,
+};
 pub use dump::{Dump, Progress, read_dump, read_stream};
 pub use error::DumpError;
 pub use source::Source;

@@ -165,6 +165,7 @@ fn node(index: usize) -> Node {
         ready: true,
         created: Some(Timestamp(0)),
         deleting: false,
+        launching: false,
         addresses: Vec::new(),
     }
 }

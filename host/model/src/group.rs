@@ -279,6 +279,7 @@ mod tests {
             ready: true,
             created: Some(Timestamp(1_000_000)),
             deleting: false,
+            launching: false,
             addresses: vec![],
         }
     }

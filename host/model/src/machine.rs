@@ -3,7 +3,7 @@
 use crate::{Text, Timestamp};
 
 /// A launched machine: a `Machine` of Cluster API or OpenShift, or a `NodeClaim` of Karpenter.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Machine {
     /// Its name in the inventory.
     pub name: Text,

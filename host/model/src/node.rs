@@ -27,6 +27,8 @@ pub struct Node {
     pub created: Option<Timestamp>,
     /// It is being deleted.
     pub deleting: bool,
+    /// It was launched and no node has joined for it yet: this row stands for what is expected.
+    pub launching: bool,
     /// Addresses that the node reports of itself.
     pub addresses: Vec<Address>,
 }

@@ -9,6 +9,7 @@
 pub mod csr;
 pub mod drain;
 pub mod explain;
+pub mod launch;
 
 mod clipped;
 mod policy;

@@ -134,6 +134,7 @@ mod tests {
                     ready: name == "b",
                     created: Some(Timestamp(5)),
                     deleting: false,
+                    launching: false,
                     addresses: vec![],
                 })
                 .unwrap();

@@ -26,6 +26,7 @@ fn node(name: &str, zone: &str, taints: &[&str]) -> Node {
         ready: true,
         created: None,
         deleting: false,
+        launching: false,
         addresses: vec![],
     }
 }

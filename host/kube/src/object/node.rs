@@ -83,6 +83,7 @@ impl Row for NodeObject<'_> {
             ready: status.conditions.iter().all(|condition| *condition.kind != *"Ready" || condition.holds()),
             created: metadata.created(),
             deleting: metadata.deletion().is_some(),
+            launching: false,
             addresses: addresses(&status.addresses, cluster),
         };
         Ok(cluster.add_node(node)?)

@@ -160,6 +160,7 @@ impl Object for Node {
             ready,
             created,
             deleting,
+            launching,
             addresses,
         } = self;
         *name == other.name
@@ -172,6 +173,7 @@ impl Object for Node {
             && *ready == other.ready
             && *created == other.created
             && *deleting == other.deleting
+            && *launching == other.launching
             && *addresses == other.addresses
     }
 }

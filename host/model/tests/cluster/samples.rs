@@ -27,6 +27,7 @@ pub fn node(name: &str, uid: u128, ready: bool) -> Node {
         ready,
         created: None,
         deleting: false,
+        launching: false,
         addresses: Vec::new(),
     }
 }

@@ -220,6 +220,7 @@ pub fn big_cluster(scale: usize) -> Cluster {
             ready: true,
             created: Some(Timestamp(1)),
             deleting: false,
+            launching: false,
             addresses: vec![],
         });
         for pod in 0..30 {

@@ -26,6 +26,7 @@ fn node(name: &str, labels: &[(&str, &str)]) -> Node {
         ready: true,
         created: None,
         deleting: false,
+        launching: false,
         addresses: vec![],
     }
 }

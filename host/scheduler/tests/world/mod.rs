@@ -294,6 +294,7 @@ impl NodeSpec {
             ready: self.ready,
             created: None,
             deleting: false,
+            launching: false,
             addresses: Vec::new(),
         }
     }
