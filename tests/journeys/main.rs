@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what cannot be set up is a failing test")]
 
+mod certificates;
 mod explaining;
 mod inspecting;
 mod readme;
+mod running;
 mod simulating;
 mod support;
 mod watching;

@@ -10,10 +10,13 @@ mod values;
 use std::path::{Path, PathBuf};
 
 use plimsoll_planner::Point;
+use plimsoll_planner::csr::CsrRules;
 use plimsoll_planner::drain::ScaleDownConfig;
 use plimsoll_planner::scale_up::ScaleUpConfig;
 use plimsoll_policy::PolicySpec;
 use plimsoll_scheduler::SchedulerProfile;
+
+pub use resolve::{ApiServerConfig, ControllerConfig};
 
 /// The configuration, checked and complete.
 #[derive(Debug)]
@@ -26,8 +29,12 @@ pub struct Config {
     pub scheduler: SchedulerProfile,
     /// Certificates are approved.
     pub csr_enabled: bool,
+    /// The rules of their approval.
+    pub csr: CsrRules,
     /// The policies of each point, in the order in which they are asked.
     pub policies: Vec<(Point, PolicySpec)>,
+    /// What the controller needs beside that.
+    pub controller: ControllerConfig,
     /// Files that it is made of: itself, and its catalogues.
     pub files: Vec<PathBuf>,
     /// What the file says to no effect or at a risk, each a sentence.
@@ -78,7 +85,9 @@ impl Config {
             scale_down: ScaleDownConfig::default(),
             scheduler: SchedulerProfile::default(),
             csr_enabled: false,
+            csr: CsrRules::default(),
             policies: Vec::new(),
+            controller: ControllerConfig::default(),
             files: Vec::new(),
             warnings: Vec::new(),
         }

@@ -1,5 +1,6 @@
 //! `plimsoll explain`: why something is as it is.
 
+mod csr;
 mod names;
 mod report;
 mod tables;
@@ -31,6 +32,9 @@ enum Subject {
     /// Why a pod is where it is, from a dump of a cluster: the one primary reason, what every node and every node
     /// group says to it, and what would help. Changes nothing.
     Pod(PodArguments),
+    /// What becomes of a signing request of a kubelet, from a dump of a cluster: the verdict of the host and the
+    /// policies, and every check that was made. Changes nothing.
+    Csr(CsrArguments),
 }
 
 /// Which pods.
@@ -49,9 +53,42 @@ struct PodArguments {
     output: Output,
 }
 
-/// Runs the verb. The exit code is a failure if there is no such pod, or part of the dump could not be used.
+/// Which signing requests.
+#[derive(Debug, Args)]
+struct CsrArguments {
+    /// The request. Without it: all of them.
+    name: Option<String>,
+    #[command(flatten)]
+    inputs: Inputs,
+    /// How to print.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+/// Runs the verb. The exit code is a failure if there is no such object, or part of the dump could not be used.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let Subject::Pod(arguments) = &arguments.subject;
+    match &arguments.subject {
+        Subject::Pod(arguments) => pod(arguments),
+        Subject::Csr(arguments) => csr(arguments),
+    }
+}
+
+fn csr(arguments: &CsrArguments) -> Result<ExitCode> {
+    let loaded = arguments.inputs.load()?;
+    let (cluster, config) = (&loaded.cluster, &loaded.config);
+    let now = arguments.inputs.moment(cluster);
+    let rules = cluster.csr_rules(config);
+    let name = arguments.name.as_deref();
+    let reports = csr::reports(&cluster.dump.snapshot, name, &rules, config.csr_enabled, now, &loaded.registry)?;
+    match (arguments.output, reports.as_slice()) {
+        (Output::Json, [one]) if name.is_some() => table::write_out(&serde_json::to_string_pretty(one)?)?,
+        (Output::Json, all) => table::write_out(&serde_json::to_string_pretty(all)?)?,
+        (Output::Table, all) => table::write_out(&csr::tables(all, name.is_some()))?,
+    }
+    Ok(if loaded.incomplete() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn pod(arguments: &PodArguments) -> Result<ExitCode> {
     let loaded = arguments.inputs.load()?;
     let (cluster, config) = (&loaded.cluster, &loaded.config);
     let snapshot = &cluster.dump.snapshot;

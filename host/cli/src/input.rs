@@ -8,22 +8,26 @@ use anyhow::Result;
 use clap::Args;
 use plimsoll_kube::{Account, Progress, Source, read_dump};
 use plimsoll_model::{Snapshot, Timestamp};
+use plimsoll_planner::csr::CsrRules;
 use plimsoll_planner::scale_up::max_pods_mismatches;
 use plimsoll_policy::{Change, PolicyRegistry};
 
 use crate::config::Config;
-use crate::{policies, progress};
+use crate::run::ConnectionArguments;
+use crate::{live, policies, progress};
 
 /// Where everything is.
 #[derive(Debug, Args)]
 pub struct Inputs {
     /// Dumps of one cluster: files or folders, YAML or JSON, as `kubectl get` writes
-    /// them; `-` for standard input.
+    /// them; `-` for standard input; `live` for the cluster itself.
     #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
     pub cluster: Vec<String>,
     /// The configuration: node groups, limits, rules, policies.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    #[command(flatten)]
+    connection: ConnectionArguments,
     /// A folder of policies (`*.wasm`) to ask before the configured ones, in the order of their names.
     #[arg(long, value_name = "DIR")]
     pub policies: Option<PathBuf>,
@@ -44,6 +48,8 @@ pub struct Loaded {
     refused: bool,
 }
 
+/// In the place of a dump: the cluster itself.
+const LIVE: &str = "live";
 /// Broken objects that are listed one by one.
 const BROKEN_LISTED: usize = 20;
 
@@ -71,7 +77,11 @@ impl Inputs {
             None => Config::without_file(),
             Some(path) => Config::read(path)?,
         };
-        let cluster = Cluster::read(&self.cluster)?;
+        let cluster = if self.cluster == [LIVE] {
+            live::read(&self.connection.with(&config.controller.api))?
+        } else {
+            Cluster::read(&self.cluster)?
+        };
         let spinner = progress::spinner("compiling policies");
         let (registry, changes) = policies::open(self.policies.clone(), config.policies.clone())?;
         spinner.finish_and_clear();
@@ -91,7 +101,8 @@ fn say_rejections(changes: &[Change]) -> bool {
     changes.iter().filter(refused).inspect(|change| eprintln!("error: {change}")).count() > 0
 }
 
-fn wall_clock() -> Timestamp {
+/// The time of day.
+pub fn wall_clock() -> Timestamp {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
@@ -145,6 +156,23 @@ impl Cluster {
         let matters = |kind: &Option<String>| !matches!(kind.as_deref(), Some(kind) if !["Pod", "PodDisruptionBudget"].contains(&kind));
         let first = self.dump.account.broken.iter().find(|broken| matters(&broken.kind))?;
         Some(format!("{}:{}: an object that may be a pod or a budget could not be read", first.file, first.line))
+    }
+
+    /// The rules of certificate approval, with what is not known of nodes and machines because objects are broken.
+    pub fn csr_rules(&self, config: &Config) -> CsrRules {
+        let mut rules = config.csr.clone();
+        for broken in &self.dump.account.broken {
+            match (broken.kind.as_deref(), &broken.name) {
+                (Some("Node"), Some(name)) => rules.unread_nodes.push(name.as_str().into()),
+                (None | Some("Node" | "Machine" | "NodeClaim"), _) => {
+                    let place = format!("{}:{}", broken.file, broken.line);
+                    rules.unknown =
+                        Some(format!("{place}: an object that may be a node or a machine could not be read"));
+                }
+                _ => {}
+            }
+        }
+        rules
     }
 
     /// The latest moment that the dump mentions.

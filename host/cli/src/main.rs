@@ -3,12 +3,16 @@
 //! This binary only wires: it reads arguments, files and the environment, asks the planner, and prints.
 
 mod config;
+mod dev;
 mod explain;
 mod input;
 mod inspect;
+mod live;
 mod policies;
 mod progress;
+mod providers;
 mod report;
+mod run;
 mod simulate;
 mod table;
 
@@ -28,6 +32,10 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Run the controller: watch a cluster, launch nodes for pods that have no room, approve kubelet certificates.
+    Run(run::Arguments),
+    /// Try Plimsoll in a local cluster: an API server of its own, pods that wait, and two replicas of the controller.
+    Dev(dev::Arguments),
     /// Show what would be done, and why, from a dump of a cluster. Changes nothing.
     Simulate(simulate::Arguments),
     /// Show why a pod is where it is: every node and group, fits or what keeps it off, and what would help.
@@ -48,9 +56,13 @@ pub enum Output {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let filter = tracing_subscriber::EnvFilter::try_from_env("PLIMSOLL_LOG").unwrap_or_else(|_| "error".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    if !matches!(arguments.verb, Verb::Run(_)) {
+        let filter = tracing_subscriber::EnvFilter::try_from_env("PLIMSOLL_LOG").unwrap_or_else(|_| "error".into());
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    }
     let done: Result<ExitCode> = match arguments.verb {
+        Verb::Run(arguments) => run::run(&arguments),
+        Verb::Dev(arguments) => dev::run(&arguments),
         Verb::Simulate(arguments) => simulate::run(&arguments),
         Verb::Explain(arguments) => explain::run(&arguments),
         Verb::Inspect(arguments) => inspect::run(&arguments),

@@ -265,8 +265,9 @@ fn csr(decision: &plimsoll_planner::csr::CsrDecision) -> CsrReport {
         CsrVerdict::Approve(reason) => ("approve", reason),
         CsrVerdict::Deny(reason) => ("deny", reason),
         CsrVerdict::Leave(reason) => ("leave", reason),
+        CsrVerdict::Retry(reason) => ("retry", reason),
     };
-    CsrReport { name: decision.name.to_string(), verdict, reason: reason.clone(), problems: decision.problems.clone() }
+    CsrReport { name: decision.name.to_string(), verdict, reason: reason.clone(), problems: decision.problems() }
 }
 
 fn decision(call: &PolicyCall) -> DecisionReport {

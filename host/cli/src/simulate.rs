@@ -65,6 +65,6 @@ fn plan(cluster: &Cluster, config: &Config, now: Timestamp, registry: &PolicyReg
     Plans {
         scale_up: plan_scale_up(snapshot, &mut simulation, &config.scale_up, now, registry),
         scale_down: plan_scale_down(snapshot, &mut simulation, &config.scale_up, &scale_down, now, registry),
-        csr: plan_csrs(snapshot, now, registry),
+        csr: plan_csrs(snapshot, now, &cluster.csr_rules(config), registry),
     }
 }

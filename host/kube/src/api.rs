@@ -24,7 +24,7 @@ pub use error::{Answer, ApiError};
 pub use permit::{Leadership, LeadershipSetter, Permit, Purpose, Refused, Term};
 pub use resource::{ObjectName, Resource};
 
-use connect::chain;
+pub(crate) use connect::chain;
 
 /// The longest that one call may take.
 const CALL_TIME: Duration = Duration::from_secs(8);
@@ -127,11 +127,6 @@ impl Api {
 
     /// Whatever is served at a path, for example `/version`.
     pub async fn read(&self, path: &str) -> Result<Value, ApiError> {
-        let back_off = ExponentialBuilder::default()
-            .with_min_delay(Duration::from_millis(100))
-            .with_max_delay(Duration::from_secs(5))
-            .with_max_times(TRIES - 1)
-            .with_jitter();
         let once = || async {
             let call = self.call(Method::GET, path, None, Vec::new());
             match tokio::time::timeout(CALL_TIME, call).await {
@@ -139,7 +134,7 @@ impl Api {
                 Err(_) => Err(ApiError::NoAnswer(format!("none within {} s", CALL_TIME.as_secs()))),
             }
         };
-        once.retry(back_off).when(ApiError::is_transient).await
+        once.retry(back_off()).when(ApiError::is_transient).await
     }
 
     /// Creates an object; gives it as the API server has it.
@@ -219,7 +214,7 @@ impl Api {
                 Err(_) => Err(ApiError::NoAnswer(format!("none within {} s", CALL_TIME.as_secs()))),
             }
         };
-        once.retry(ExponentialBuilder::default().with_max_times(TRIES - 1)).when(ApiError::is_transient).await
+        once.retry(back_off()).when(ApiError::is_transient).await
     }
 
     /// The client for watches: it waits for as long as it takes.
@@ -296,6 +291,10 @@ pub(crate) async fn send(
     if let Some(content) = content {
         request = request.header(header::CONTENT_TYPE, content);
     }
+    if path.contains("watch=true") {
+        // Since Kubernetes 1.37 each event is compressed by itself, which the client cannot take apart.
+        request = request.header(header::ACCEPT_ENCODING, "identity");
+    }
     let request =
         request.body(Body::from(body)).map_err(|error| ApiError::Garbled(format!("the path {path}: {error}")))?;
     let response = client.send(request).await.map_err(|error| unanswered(&error))?;
@@ -341,8 +340,17 @@ fn unanswered(error: &kube::Error) -> ApiError {
     ApiError::NoAnswer(text)
 }
 
+/// Between the tries of a read.
+fn back_off() -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(100))
+        .with_max_delay(Duration::from_secs(5))
+        .with_max_times(TRIES - 1)
+        .with_jitter()
+}
+
 /// For a value in a query.
-fn encode(text: &str) -> String {
+pub(crate) fn encode(text: &str) -> String {
     text.bytes().fold(String::new(), |mut encoded, byte| {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => encoded.push(char::from(byte)),

@@ -1,5 +1,7 @@
 //! The kinds of objects that decisions use.
 
+use plimsoll_model::WorkloadKind;
+
 /// A kind that decisions use, with its API group settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -15,6 +17,8 @@ pub(crate) enum Kind {
     StorageClass,
     CsiNode,
     DaemonSet,
+    PriorityClass,
+    Workload(WorkloadKind),
 }
 
 impl Kind {
@@ -34,6 +38,12 @@ impl Kind {
             "StorageClass" => (Self::StorageClass, &["storage.k8s.io"]),
             "CSINode" => (Self::CsiNode, &["storage.k8s.io"]),
             "DaemonSet" => (Self::DaemonSet, &["apps"]),
+            "PriorityClass" => (Self::PriorityClass, &["scheduling.k8s.io"]),
+            "Deployment" => (Self::Workload(WorkloadKind::Deployment), &["apps"]),
+            "ReplicaSet" => (Self::Workload(WorkloadKind::ReplicaSet), &["apps"]),
+            "StatefulSet" => (Self::Workload(WorkloadKind::StatefulSet), &["apps"]),
+            "ReplicationController" => (Self::Workload(WorkloadKind::ReplicationController), &[""]),
+            "Job" => (Self::Workload(WorkloadKind::Job), &["batch"]),
             _ => return None,
         };
         (api_version.is_empty() || groups.contains(&group(api_version))).then_some(kind)
@@ -54,6 +64,8 @@ impl Kind {
             Self::StorageClass => "StorageClass",
             Self::CsiNode => "CSINode",
             Self::DaemonSet => "DaemonSet",
+            Self::PriorityClass => "PriorityClass",
+            Self::Workload(kind) => kind.name(),
         }
     }
 }
@@ -95,6 +107,12 @@ mod tests {
             ("CSINode", Some("storage.k8s.io/v1"), Some(Kind::CsiNode)),
             ("DaemonSet", Some("apps/v1"), Some(Kind::DaemonSet)),
             ("DaemonSet", Some("apps.kruise.io/v1alpha1"), None),
+            ("PriorityClass", Some("scheduling.k8s.io/v1"), Some(Kind::PriorityClass)),
+            ("ReplicaSet", Some("apps/v1"), Some(Kind::Workload(WorkloadKind::ReplicaSet))),
+            ("StatefulSet", Some("apps.kruise.io/v1beta1"), None),
+            ("ReplicationController", Some("v1"), Some(Kind::Workload(WorkloadKind::ReplicationController))),
+            ("Job", Some("batch/v1"), Some(Kind::Workload(WorkloadKind::Job))),
+            ("Job", Some("batch.volcano.sh/v1alpha1"), None),
             ("Secret", Some("v1"), None),
         ] {
             assert_eq!(Kind::of(name, version), kind, "{name} {version:?}");

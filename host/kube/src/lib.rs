@@ -12,19 +12,41 @@
 
 mod account;
 mod api;
+mod approval;
 mod collector;
 mod dump;
 mod error;
+mod events;
+mod features;
 mod kind;
+mod lease;
 mod object;
+mod records;
+mod rivals;
 mod source;
 mod stream;
+mod watch;
 
 pub use account::{Account, BrokenObject};
 pub use api::{
-    Answer, Api, ApiError, ConnectError, Connection, Leadership, LeadershipSetter, ObjectName, Patch, Permit, Precondition,
-    Purpose, Refused, Resource, Term,
+    Answer, Api, ApiError, ConnectError, Connection, Leadership, LeadershipSetter, ObjectName, Patch, Permit,
+    Precondition, Purpose, Refused, Resource, Term,
 };
+pub use approval::{Approval, ApprovalOutcome, JudgedRequest, decide_request};
 pub use dump::{Dump, Progress, read_dump, read_stream};
 pub use error::DumpError;
+pub use events::{
+    EventCounts, EventLimits, EventNote, EventReason, Events, EventsOptions, Regarding, Severity, write_events,
+};
+pub use features::{
+    FEATURE_RULES, Feature, FeatureOptions, FeatureRule, FeatureState, FeatureTable, Features, Need, Only, Place, Rule,
+    check_features, denied_rule, watch_features,
+};
+pub use lease::{Candidacy, LeaseOptions, LeaseTimes, LeaseTimesError, LeaseView, lead, lead_alone, process_identity};
+pub use records::{LONGEST_RECORD, Record, RecordError, RecordVersion, Stored};
+pub use rivals::{DeploymentFact, LeaseFact, OwnName, Rival, RivalFacts, RivalKind, gather_rival_facts, rivals};
 pub use source::Source;
+pub use watch::{
+    DebounceTimes, Mirror, MirrorEnded, MirrorHandle, MirrorOptions, MirrorStatus, PartStatus, Unknown, View,
+    WatchProblem, Watched,
+};

@@ -3,7 +3,7 @@
 use crate::{LabelSelector, Pod, Text};
 
 /// A `PodDisruptionBudget` with what its controller last computed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DisruptionBudget {
     /// The namespace it covers.
     pub namespace: Text,

@@ -21,8 +21,8 @@ use snapshot::is_pending;
 use table::{Object, Table};
 
 use crate::{
-    CsiNode, DaemonSet, DisruptionBudget, LabelSet, Machine, Node, Owner, Pod, PodShape, SigningRequest, StorageClass,
-    Text, Volume, VolumeClaim,
+    CsiNode, DaemonSet, DisruptionBudget, LabelSet, Machine, Node, Owner, Pod, PodShape, PriorityClass, SigningRequest,
+    StorageClass, Text, Volume, VolumeClaim, Workload, WorkloadKind,
 };
 
 /// The one owner of the cluster: changes go in, snapshots come out.
@@ -41,6 +41,9 @@ pub struct Cluster {
     node_slots: Slots,
     pod_slots: Slots,
     wide: bool,
+    revision: u64,
+    /// Where each machine of the list is from, with its name before it: what the list is sorted by.
+    machine_keys: Vec<(Text, Text)>,
     /// Unfinished pods by a node that is not there, in the order of names.
     orphans: HashMap<Text, Vec<PodId>>,
 }
@@ -68,6 +71,8 @@ impl Default for Cluster {
             node_slots: Slots::default(),
             pod_slots: Slots::default(),
             wide: true,
+            revision: 0,
+            machine_keys: Vec::new(),
             orphans: HashMap::new(),
         }
     }
@@ -89,6 +94,16 @@ impl Cluster {
         self.now.version += 1;
         self.last = Arc::new(Snapshot { changes, ..self.now.clone() });
         self.last.clone()
+    }
+
+    /// Grows with every change that the next snapshot will show. What is put in as it was is none.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// The node of this name.
+    pub fn node(&self, name: &str) -> Option<&Node> {
+        self.now.find_node(name).map(|(_, node)| node)
     }
 
     /// Where equal parts become one.
@@ -122,6 +137,7 @@ impl Cluster {
             if known.same(&node) {
                 return;
             }
+            self.revision += 1;
             if known.uid == node.uid {
                 self.now.nodes.replace(slot, node);
                 self.node_slots.touched.insert(slot);
@@ -129,6 +145,7 @@ impl Cluster {
             }
             self.remove_node(&node.name);
         }
+        self.revision += 1;
         let slot = self.node_slots.take(&self.now.nodes);
         let pods = Arc::new(self.orphans.remove(&node.name).unwrap_or_default());
         if let Some(place) = self.now.pods_by_node.get_mut(slot as usize) {
@@ -149,6 +166,7 @@ impl Cluster {
                 self.orphans.insert(self.pools.text(name), pods);
             }
         }
+        self.revision += 1;
         self.now.nodes.remove(slot);
         self.node_slots.leave(slot, &self.last.nodes);
     }
@@ -159,6 +177,7 @@ impl Cluster {
             if known.same(&pod) {
                 return;
             }
+            self.revision += 1;
             let known = known.clone();
             if known.uid == pod.uid {
                 self.index(PodId(slot), Some(&known), Some(&pod));
@@ -168,6 +187,7 @@ impl Cluster {
             }
             self.remove_pod(&pod.namespace, &pod.name);
         }
+        self.revision += 1;
         let slot = self.pod_slots.take(&self.now.pods);
         self.index(PodId(slot), None, Some(&pod));
         self.now.pods.add(slot, pod);
@@ -178,39 +198,67 @@ impl Cluster {
         let Some((slot, known)) = self.now.pods.find((namespace, name)) else { return };
         let known = known.clone();
         self.index(PodId(slot), Some(&known), None);
+        self.revision += 1;
         self.now.pods.remove(slot);
         self.pod_slots.leave(slot, &self.last.pods);
     }
 
     /// A budget as it is now.
     pub fn upsert_budget(&mut self, budget: DisruptionBudget) {
-        put(&mut self.now.budgets, budget, |a, b| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name)));
+        let order = |a: &DisruptionBudget, b: &DisruptionBudget| (&a.namespace, &a.name).cmp(&(&b.namespace, &b.name));
+        self.revision += u64::from(put(&mut self.now.budgets, budget, order));
     }
 
     /// A budget is gone.
     pub fn remove_budget(&mut self, namespace: &str, name: &str) {
         let key = (namespace, name);
-        take(&mut self.now.budgets, |budget| (budget.namespace.as_str(), budget.name.as_str()).cmp(&key));
+        let order = |budget: &DisruptionBudget| (budget.namespace.as_str(), budget.name.as_str()).cmp(&key);
+        self.revision += u64::from(take(&mut self.now.budgets, order));
     }
 
     /// A signing request as it is now.
     pub fn upsert_signing_request(&mut self, request: SigningRequest) {
-        put(&mut self.now.signing_requests, request, |a, b| a.name.cmp(&b.name));
+        let order = |a: &SigningRequest, b: &SigningRequest| a.name.cmp(&b.name);
+        self.revision += u64::from(put(&mut self.now.signing_requests, request, order));
     }
 
     /// A signing request is gone.
     pub fn remove_signing_request(&mut self, name: &str) {
-        take(&mut self.now.signing_requests, |request| request.name.as_str().cmp(name));
+        let order = |request: &SigningRequest| request.name.as_str().cmp(name);
+        self.revision += u64::from(take(&mut self.now.signing_requests, order));
     }
 
     /// A machine of the inventory as it is now.
     pub fn upsert_machine(&mut self, machine: Machine) {
-        put(&mut self.now.machines, machine, |a, b| a.name.cmp(&b.name));
+        self.upsert_machine_of("", machine);
+    }
+
+    /// A machine of one of several inventories, each of which may have one of this name.
+    pub fn upsert_machine_of(&mut self, inventory: &str, machine: Machine) {
+        let list = &mut self.now.machines;
+        match self.machine_keys.binary_search_by(|known| order_of(known, &machine.name, inventory)) {
+            Ok(place) if list.get(place) == Some(&machine) => return,
+            Ok(place) => drop(list.set(place, machine)),
+            Err(place) => {
+                self.machine_keys.insert(place, (machine.name.clone(), self.pools.text(inventory)));
+                list.insert(place, machine);
+            }
+        }
+        self.revision += 1;
     }
 
     /// A machine is gone from the inventory.
     pub fn remove_machine(&mut self, name: &str) {
-        take(&mut self.now.machines, |machine| machine.name.as_str().cmp(name));
+        self.remove_machine_of("", name);
+    }
+
+    /// A machine is gone from one of several inventories.
+    pub fn remove_machine_of(&mut self, inventory: &str, name: &str) {
+        if let Ok(place) = self.machine_keys.binary_search_by(|known| order_of(known, name, inventory)) {
+            self.machine_keys.remove(place);
+            self.now.machines.remove(place);
+            self.revision += 1;
+        }
     }
 
     /// A volume claim as it is now.
@@ -218,75 +266,123 @@ impl Cluster {
         let key = (claim.namespace.clone(), claim.name.clone());
         if self.now.claims.get(&key) != Some(&claim) {
             self.now.claims.insert(key, claim);
-            self.wide = true;
+            self.changed_widely();
         }
     }
 
     /// A volume claim is gone.
     pub fn remove_claim(&mut self, namespace: &str, name: &str) {
-        self.wide |= self.now.claims.remove(&(namespace.into(), name.into())).is_some();
+        if self.now.claims.remove(&(namespace.into(), name.into())).is_some() {
+            self.changed_widely();
+        }
     }
 
     /// A volume as it is now.
     pub fn upsert_volume(&mut self, volume: Volume) {
         if self.now.volumes.get(&volume.name) != Some(&volume) {
             self.now.volumes.insert(volume.name.clone(), volume);
-            self.wide = true;
+            self.changed_widely();
         }
     }
 
     /// A volume is gone.
     pub fn remove_volume(&mut self, name: &str) {
-        self.wide |= self.now.volumes.remove(name).is_some();
+        if self.now.volumes.remove(name).is_some() {
+            self.changed_widely();
+        }
     }
 
     /// A storage class as it is now.
     pub fn upsert_storage_class(&mut self, class: StorageClass) {
         if self.now.storage_classes.get(&class.name) != Some(&class) {
             self.now.storage_classes.insert(class.name.clone(), class);
-            self.wide = true;
+            self.changed_widely();
         }
     }
 
     /// A storage class is gone.
     pub fn remove_storage_class(&mut self, name: &str) {
-        self.wide |= self.now.storage_classes.remove(name).is_some();
+        if self.now.storage_classes.remove(name).is_some() {
+            self.changed_widely();
+        }
     }
 
     /// What the CSI drivers say of a node now.
     pub fn upsert_csi_node(&mut self, csi_node: CsiNode) {
         if self.now.csi_nodes.get(&csi_node.node) != Some(&csi_node) {
             self.now.csi_nodes.insert(csi_node.node.clone(), csi_node);
-            self.wide = true;
+            self.changed_widely();
         }
     }
 
     /// The CSI drivers say nothing more of a node.
     pub fn remove_csi_node(&mut self, node: &str) {
-        self.wide |= self.now.csi_nodes.remove(node).is_some();
+        if self.now.csi_nodes.remove(node).is_some() {
+            self.changed_widely();
+        }
     }
 
     /// A DaemonSet as it is now.
     pub fn upsert_daemon_set(&mut self, daemon_set: DaemonSet) {
-        self.now.daemon_sets.insert((daemon_set.namespace.clone(), daemon_set.name.clone()), daemon_set);
+        let key = (daemon_set.namespace.clone(), daemon_set.name.clone());
+        if self.now.daemon_sets.get(&key) != Some(&daemon_set) {
+            self.now.daemon_sets.insert(key, daemon_set);
+            self.revision += 1;
+        }
     }
 
     /// A DaemonSet is gone.
     pub fn remove_daemon_set(&mut self, namespace: &str, name: &str) {
-        self.now.daemon_sets.remove(&(namespace.into(), name.into()));
+        let gone = self.now.daemon_sets.remove(&(namespace.into(), name.into()));
+        self.revision += u64::from(gone.is_some());
+    }
+
+    /// A priority class as it is now.
+    pub fn upsert_priority_class(&mut self, class: PriorityClass) {
+        if self.now.priority_classes.get(&class.name) != Some(&class) {
+            self.now.priority_classes.insert(class.name.clone(), class);
+            self.revision += 1;
+        }
+    }
+
+    /// A priority class is gone.
+    pub fn remove_priority_class(&mut self, name: &str) {
+        self.revision += u64::from(self.now.priority_classes.remove(name).is_some());
+    }
+
+    /// A workload as it is now.
+    pub fn upsert_workload(&mut self, workload: Workload) {
+        let key = (workload.kind, workload.namespace.clone(), workload.name.clone());
+        if self.now.workloads.get(&key) != Some(&workload) {
+            self.now.workloads.insert(key, workload);
+            self.revision += 1;
+        }
+    }
+
+    /// A workload is gone.
+    pub fn remove_workload(&mut self, kind: WorkloadKind, namespace: &str, name: &str) {
+        let gone = self.now.workloads.remove(&(kind, namespace.into(), name.into()));
+        self.revision += u64::from(gone.is_some());
     }
 
     /// A namespace with its labels as they are now.
     pub fn upsert_namespace(&mut self, name: Text, labels: Arc<LabelSet>) {
         if self.now.namespaces.get(&name) != Some(&labels) {
             self.now.namespaces.insert(name, labels);
-            self.wide = true;
+            self.changed_widely();
         }
     }
 
     /// A namespace is gone.
     pub fn remove_namespace(&mut self, name: &str) {
-        self.wide |= self.now.namespaces.remove(name).is_some();
+        if self.now.namespaces.remove(name).is_some() {
+            self.changed_widely();
+        }
+    }
+
+    fn changed_widely(&mut self) {
+        self.wide = true;
+        self.revision += 1;
     }
 
     /// Keeps up every index of pods while one becomes another of its name. The table still holds the old one.
@@ -375,19 +471,25 @@ fn claims(pod: Option<&Pod>) -> &[Text] {
     pod.map_or(&[], |pod| &pod.claims)
 }
 
-/// Puts an item into a sorted list, over the one that compares as equal if there is one.
-fn put<T: Clone>(list: &mut Vector<T>, item: T, order: impl Fn(&T, &T) -> Ordering) {
+fn order_of((known, of): &(Text, Text), name: &str, inventory: &str) -> Ordering {
+    (known.as_str(), of.as_str()).cmp(&(name, inventory))
+}
+
+/// Puts an item into a sorted list, over the one that compares as equal if there is one. True if that changes
+/// anything.
+fn put<T: Clone + PartialEq>(list: &mut Vector<T>, item: T, order: impl Fn(&T, &T) -> Ordering) -> bool {
     match list.binary_search_by(|known| order(known, &item)) {
+        Ok(place) if list.get(place) == Some(&item) => return false,
         Ok(place) => drop(list.set(place, item)),
         Err(place) => list.insert(place, item),
     }
+    true
 }
 
-/// Takes the item that compares as equal out of a sorted list.
-fn take<T: Clone>(list: &mut Vector<T>, compare: impl Fn(&T) -> Ordering) {
-    if let Ok(place) = list.binary_search_by(compare) {
-        list.remove(place);
-    }
+/// Takes the item that compares as equal out of a sorted list. True if there was one.
+fn take<T: Clone>(list: &mut Vector<T>, compare: impl Fn(&T) -> Ordering) -> bool {
+    let place = list.binary_search_by(compare);
+    place.map(|place| list.remove(place)).is_ok()
 }
 
 // === impl Slots ===

@@ -3,7 +3,7 @@
 use crate::{Text, Timestamp};
 
 /// A `CertificateSigningRequest`. The API server wrote `username` and `groups`; the rest is the requester's word.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SigningRequest {
     /// Its name.
     pub name: Text,

@@ -33,8 +33,10 @@ pub struct Address {
 pub enum AddressKind {
     /// `InternalIP` or `ExternalIP`.
     Ip,
-    /// `InternalDNS`, `ExternalDNS` or `Hostname`.
+    /// `InternalDNS` or `Hostname`: what the machine itself goes by.
     Dns,
+    /// `ExternalDNS`: what others may call it, which says nothing about its node's name.
+    ExternalDns,
 }
 
 impl AddressKind {
@@ -42,7 +44,8 @@ impl AddressKind {
     pub fn parse(name: &str) -> Option<Self> {
         match name {
             "InternalIP" | "ExternalIP" => Some(Self::Ip),
-            "InternalDNS" | "ExternalDNS" | "Hostname" => Some(Self::Dns),
+            "InternalDNS" | "Hostname" => Some(Self::Dns),
+            "ExternalDNS" => Some(Self::ExternalDns),
             _ => None,
         }
     }

@@ -232,7 +232,8 @@ impl<'a> PodExplainer<'a> {
     fn judge(&mut self, pod: &Pod, class: ClassId) -> Judgement {
         // The name of a running pod's node is what the scheduler wrote, not what the pod asked for.
         let asked = pod.node.as_ref().filter(|_| pod.phase == Phase::Pending);
-        let nodes = self.snapshot.nodes().map(|(node, _)| {
+        // Rows that stand for launched nodes are none.
+        let nodes = self.snapshot.nodes().filter(|(_, node)| !node.launching).map(|(node, _)| {
             let failed = self.simulation.why_not(class, asked, node);
             NodeVerdict { node, failed: failed.into_iter().map(Failure::from).collect() }
         });

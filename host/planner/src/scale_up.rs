@@ -33,6 +33,7 @@ pub use network::{FreeIps, NetworkRules};
 pub use plan::{PlannedLaunch, ScaleUpPlan, plan_scale_up};
 pub use question::{Choice, LaunchOption, Placement, Remaining, ScaleUpQuestion, ScaleUpVerdict, ShapeDemand};
 pub use reason::{PendingPod, PendingReason};
+pub(crate) use template::Templates;
 pub use template::{MaxPodsMismatch, max_pods_mismatches, runs_on};
 
 use plimsoll_model::{Bytes, MilliCpu, NodeGroup, StartupTaints};

@@ -8,6 +8,25 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod cluster_api;
+mod config;
+pub mod external_grpc;
+mod karpenter;
+mod node_object;
+mod object;
+mod outcome;
 mod provider;
+mod resources;
+mod settings;
+mod simulated;
 
-pub use provider::{Instance, InstanceState, Inventory, NodeGroupProvider, NodeTemplate, ProviderError, ProviderGroup};
+pub use cluster_api::{ClusterApi, ClusterApiSettings};
+pub use config::{BuildError, ProviderConfig, Surroundings};
+pub use external_grpc::{ExternalGrpc, ExternalGrpcSettings};
+pub use karpenter::{Karpenter, KarpenterGroup, KarpenterSettings, NodeClassRef, TaintSetting};
+pub use node_object::{NodeSeed, node_addresses, node_object};
+pub use provider::{
+    Instance, InstanceState, Inventory, LAUNCH_LABEL, NodeGroupProvider, NodeTemplate, ProviderError, ProviderGroup,
+};
+pub use settings::SettingError;
+pub use simulated::{BootstrapToken, Fault, FaultSettings, KubeletRequests, Requester, Simulated, SimulatedSettings};

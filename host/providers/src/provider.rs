@@ -3,10 +3,13 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use plimsoll_kube::Permit;
+use plimsoll_kube::{Leadership, Permit};
 use plimsoll_model::{LabelSet, Machine, Resources, Taint, Text};
 use plimsoll_planner::launch::{LaunchFailure, LaunchIntent, LaunchOutcome};
 use plimsoll_planner::scale_up::LaunchRequest;
+
+/// The label of nodes and of what stands for machines that names their launch.
+pub const LAUNCH_LABEL: &str = "plimsoll.dev/launch";
 
 /// Who turns launches into machines. Every call ends by itself within a few seconds.
 #[async_trait]
@@ -17,13 +20,26 @@ pub trait NodeGroupProvider: Send + Sync + fmt::Debug {
     /// What the provider knows now. Cheap enough to be asked every ten seconds.
     async fn inventory(&self) -> Result<Inventory, ProviderError>;
 
+    /// True if nothing can be launched in a group that is not in its inventory.
+    fn knows_all_groups(&self) -> bool {
+        false
+    }
+
     /// What must be written down before this launch so that it can be repeated safely: the size of the group now,
     /// where the provider is told sizes; `None` where each node has a name of its own.
+    ///
+    /// Sizes have no owner. While a launch into a group has no answer, no other baseline of that group may be taken
+    /// and nothing of it removed: two launches from one size would be one, and a smaller size looks like a launch
+    /// that is missing.
     async fn baseline(&self, request: &LaunchRequest) -> Result<Option<u32>, ProviderError>;
 
     /// Makes sure that the nodes of this intent are on their way. Called again with the same intent, after a crash
     /// or without an answer, it launches only what is missing.
     async fn launch(&self, permit: &Permit, intent: &LaunchIntent) -> LaunchOutcome;
+
+    /// What it does beside the calls, for as long as the process runs: whoever has the provider starts it once. It
+    /// may end at once.
+    async fn run(&self, _leadership: Leadership) {}
 
     /// Says that nothing more will be asked. Nothing depends on it.
     async fn finish(&self) {}
@@ -79,7 +95,7 @@ pub enum InstanceState {
     Failed(LaunchFailure),
 }
 
-/// What the nodes of a group are, in the provider's words.
+/// What the nodes of a group are, in the provider's words. Amounts are zero where it says nothing of them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NodeTemplate {
     /// Labels.

@@ -94,6 +94,11 @@ impl Simulation {
         Self::with_profile(snapshot, SchedulerProfile::default())
     }
 
+    /// How the scheduler that is simulated is configured.
+    pub fn profile(&self) -> &SchedulerProfile {
+        &self.profile
+    }
+
     /// The same for a scheduler that is configured like this.
     pub fn with_profile(snapshot: &Snapshot, profile: SchedulerProfile) -> Self {
         let mut simulation = Self {

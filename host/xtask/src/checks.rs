@@ -6,23 +6,42 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
+use crate::chart;
+use crate::python::Programs;
 use crate::shell::Step;
 use crate::wasm_std::{TARGET, WasmStd};
 
 struct Check {
     name: String,
-    step: Step,
+    work: Work,
+}
+
+enum Work {
+    Command(Box<Step>),
+    Own(fn(&Path) -> Result<()>),
 }
 
 /// Runs them all.
 pub fn run(root: &Path, std: &WasmStd) -> Result<()> {
-    let checks = all(root, std)?;
+    one_by_one(root, all(root, std)?)
+}
+
+/// Runs those of the chart and the Dockerfile that need no build.
+pub fn run_deploy(root: &Path) -> Result<()> {
+    one_by_one(root, deploy())
+}
+
+fn one_by_one(root: &Path, checks: Vec<Check>) -> Result<()> {
     let count = checks.len();
     let mut summary = String::new();
-    for (index, Check { name, step }) in checks.into_iter().enumerate() {
+    for (index, Check { name, work }) in checks.into_iter().enumerate() {
         println!("\n[{}/{count}] {name}", index + 1);
         let begin = Instant::now();
-        step.run().with_context(|| format!("step {} of {count}, {name}", index + 1))?;
+        let done = match work {
+            Work::Command(step) => step.run(),
+            Work::Own(check) => check(root),
+        };
+        done.with_context(|| format!("step {} of {count}, {name}", index + 1))?;
         summary.push_str(&format!("  ok {:>6.1} s  {name}\n", begin.elapsed().as_secs_f64()));
     }
     println!("\nEverything passed:\n{summary}");
@@ -30,18 +49,21 @@ pub fn run(root: &Path, std: &WasmStd) -> Result<()> {
 }
 
 fn all(root: &Path, std: &WasmStd) -> Result<Vec<Check>> {
-    let cargo = |name: &str, line: &str| Check {
-        name: name.to_owned(),
-        step: Step::cargo(root, &line.split(' ').collect::<Vec<_>>()),
-    };
+    let cargo =
+        |name: &str, line: &str| Check { name: name.to_owned(), work: Work::Command(Box::new(in_folder(root, line))) };
+    let tests = in_folder(root, "test --workspace --locked").env("PLIMSOLL_RENDERED_CHART", chart::rendered(root));
+    let documentation = in_folder(root, "doc --workspace --no-deps --locked").env("RUSTDOCFLAGS", "-D warnings");
     let mut checks = vec![
         cargo("formatting", "fmt --all --check"),
         cargo("lints", "clippy --workspace --all-targets --locked -- -D warnings"),
-        cargo("tests", "test --workspace --locked"),
     ];
-    let mut documentation = cargo("documentation", "doc --workspace --no-deps --locked");
-    documentation.step = documentation.step.env("RUSTDOCFLAGS", "-D warnings");
-    checks.push(documentation);
+    checks.extend(deploy());
+    checks.extend([
+        // Some of them read the rendered chart.
+        Check { name: "tests".to_owned(), work: Work::Command(Box::new(tests)) },
+        Check { name: "chart: configurations".to_owned(), work: Work::Own(chart::configurations) },
+        Check { name: "documentation".to_owned(), work: Work::Command(Box::new(documentation)) },
+    ]);
     // On its own a crate cannot lean on what another one switches on.
     let mut alone = crates_in(&[root.join("host"), root.join("plugins")])?;
     alone.push(root.join("tests"));
@@ -56,16 +78,31 @@ fn all(root: &Path, std: &WasmStd) -> Result<Vec<Check>> {
         let name = package_name(&dir)?;
         let example = |what: &str, line: &str| Check {
             name: format!("example {name}: {what}"),
-            step: Step::cargo(&dir, &line.split(' ').collect::<Vec<_>>()),
+            work: Work::Command(Box::new(in_folder(&dir, line))),
         };
         checks.push(example("formatting", "fmt --check"));
         checks.push(example("lints", "clippy --all-targets --locked -- -D warnings"));
         checks.push(example("tests", "test --locked"));
-        let mut module = example("WebAssembly", &format!("build --release --locked --target {TARGET}"));
-        module.step = std.tell(module.step);
-        checks.push(module);
+        let module = std.tell(in_folder(&dir, &format!("build --release --locked --target {TARGET}")));
+        checks.push(Check { name: format!("example {name}: WebAssembly"), work: Work::Command(Box::new(module)) });
     }
     Ok(checks)
+}
+
+fn deploy() -> Vec<Check> {
+    let own = |name: &str, check| Check { name: name.to_owned(), work: Work::Own(check) };
+    vec![
+        own("programs for deploy", Programs::ensure),
+        own("Dockerfile", chart::dockerfile),
+        own("chart: lint", chart::lint),
+        own("chart: rendering", chart::render),
+        own("chart: schemas of Kubernetes", chart::validate),
+        own("chart: refusals", chart::refuse),
+    ]
+}
+
+fn in_folder(dir: &Path, line: &str) -> Step {
+    Step::cargo(dir, &line.split(' ').collect::<Vec<_>>())
 }
 
 /// The folders of Rust crates, in the order of their names.

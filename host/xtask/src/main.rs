@@ -1,7 +1,9 @@
-//! Sets up, builds, tests and shows the project: `cargo xtask setup|demo|test|bench`.
+//! Sets up, builds, tests and shows the project: `cargo xtask setup|demo|dev|test|bench`.
 
+mod chart;
 mod checks;
 mod debian;
+mod python;
 mod shell;
 mod wasm_std;
 
@@ -16,7 +18,9 @@ const USAGE: &str = "\
 cargo xtask setup               brings what the builds need: the standard library for WebAssembly, dependencies
 cargo xtask setup --print-env   only prints what a shell must export to build a policy, if anything
 cargo xtask demo                sets up, builds, and shows what Plimsoll would do with an example cluster
+cargo xtask dev [-- ARGUMENTS]  sets up, builds, and starts a local cluster with two replicas of the controller
 cargo xtask test                sets up, and runs every test and lint
+cargo xtask test deploy         only the checks of the Helm chart and the Dockerfile, which need no build
 cargo xtask bench               sets up, and runs the benches";
 
 fn main() -> ExitCode {
@@ -26,7 +30,10 @@ fn main() -> ExitCode {
         ["setup"] => workspace().and_then(|root| setup(&root).map(drop)),
         ["setup", "--print-env"] => workspace().and_then(|root| print_env(&root)),
         ["demo"] => workspace().and_then(|root| demo(&root)),
+        ["dev"] => workspace().and_then(|root| dev(&root, &[])),
+        ["dev", "--", more @ ..] => workspace().and_then(|root| dev(&root, more)),
         ["test"] => workspace().and_then(|root| checks::run(&root, &setup(&root)?)),
+        ["test", "deploy"] => workspace().and_then(|root| checks::run_deploy(&root)),
         ["bench"] => workspace().and_then(|root| bench(&root)),
         _ => {
             eprintln!("{USAGE}");
@@ -77,6 +84,13 @@ fn demo(root: &Path) -> Result<()> {
     let simulate = ["simulate", "--cluster", &cluster, "--config", &config];
     let run = ["run", "--quiet", "--locked", "--package", "plimsoll", "--"];
     Step::cargo(root, &[&run[..], &simulate[..]].concat()).run()
+}
+
+fn dev(root: &Path, more: &[&str]) -> Result<()> {
+    setup(root)?;
+    Step::cargo(root, &["build", "--locked", "--package", "plimsoll"]).run()?;
+    let run = ["run", "--quiet", "--locked", "--package", "plimsoll", "--", "dev"];
+    Step::cargo(root, &[&run[..], more].concat()).run()
 }
 
 fn bench(root: &Path) -> Result<()> {

@@ -47,6 +47,18 @@ impl Step {
         self
     }
 
+    /// With an environment variable, which is not shown.
+    pub fn quietly(mut self, key: &str, value: impl Into<OsString>) -> Self {
+        self.command.env(key, value.into());
+        self
+    }
+
+    /// Shown under another name than that of the program's file.
+    pub fn shown_as(mut self, program: &str, arguments: &[&str]) -> Self {
+        self.shown = [&[program], arguments].concat().join(" ");
+        self
+    }
+
     /// Without an environment variable.
     pub fn env_remove(mut self, key: &str) -> Self {
         self.command.env_remove(key);
@@ -87,6 +99,13 @@ impl Step {
         ensure!(output.status.success(), "`{}` failed ({})", self.shown, output.status);
         Ok(String::from_utf8(output.stdout)?)
     }
+
+    /// What a command says that must fail; the command itself is not shown.
+    pub fn refusal(mut self) -> Result<String> {
+        let output = self.command.output().with_context(|| format!("`{}` does not start", self.shown))?;
+        ensure!(!output.status.success(), "`{}` did not fail", self.shown);
+        Ok([output.stdout, output.stderr].iter().map(|text| String::from_utf8_lossy(text)).collect())
+    }
 }
 
 /// The compiler that cargo would use in this folder.
@@ -112,5 +131,13 @@ mod tests {
         let error = Step::new(Path::new("/"), "ls", &["/no/such/file"]).output().unwrap_err();
         assert!(error.to_string().starts_with("`ls /no/such/file` failed"), "{error}");
         assert_eq!(Step::new(Path::new("/"), "echo", &["a"]).details(["b"]).output().unwrap(), "a b\n");
+    }
+
+    #[test]
+    fn a_refusal_is_what_the_command_says() {
+        let said = Step::new(Path::new("/"), "ls", &["/no/such/file"]).refusal().unwrap();
+        assert!(said.contains("/no/such/file"), "{said}");
+        let error = Step::new(Path::new("/"), "true", &["x"]).shown_as("helm", &["lint"]).refusal().unwrap_err();
+        assert_eq!(error.to_string(), "`helm lint` did not fail");
     }
 }

@@ -1,5 +1,6 @@
 //! The shape of the file. Keys are those of `ocean-features`, camelCase; unknown ones are errors.
 
+mod controller;
 mod launch;
 mod node_group;
 mod scheduler;
@@ -8,6 +9,7 @@ use serde::Deserialize;
 
 use super::values::{Later, Seconds};
 
+pub use controller::{ApiServerFile, AutoscalerFile, ClusterFile, LeaderElectionFile, LogFile};
 pub use launch::{
     BlockDevicesFile, DynamicFile, ExtendedResourceFile, GroupHeadroomFile, HeadroomFile, ManualFile, NetworkFile,
 };
@@ -34,14 +36,15 @@ pub struct ConfigFile {
     pub csr: CsrFile,
     pub labels: LabelsFile,
     pub policies: PoliciesFile,
-    cluster: Option<Later>,
-    mode: Option<Later>,
-    autoscaler: Option<Later>,
-    leader_election: Option<Later>,
-    provider: Option<Later>,
+    pub cluster: ClusterFile,
+    pub mode: Option<String>,
+    pub autoscaler: AutoscalerFile,
+    pub leader_election: LeaderElectionFile,
+    pub api_server: ApiServerFile,
+    pub provider: Option<plimsoll_providers::ProviderConfig>,
+    pub log: LogFile,
     suspension_hours: Option<Later>,
     optimization_windows: Option<Later>,
-    log: Option<Later>,
 }
 
 /// `limits`.
@@ -83,6 +86,14 @@ pub struct DrainFile {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct CsrFile {
     pub enabled: bool,
+    pub deny_forged: Option<bool>,
+    pub max_expiration: Option<Seconds>,
+    pub join_window: Option<Seconds>,
+    pub clock_skew: Option<Seconds>,
+    pub max_age: Option<Seconds>,
+    pub bootstrap_users: Vec<String>,
+    pub forbidden_names: Vec<String>,
+    pub forbidden_cidrs: Vec<String>,
 }
 
 /// `labels`: other keys for the labels that protect.
@@ -125,7 +136,7 @@ macro_rules! later_keys {
     };
 }
 
-later_keys!(ConfigFile: cluster, mode, autoscaler, leader_election, provider, suspension_hours, optimization_windows, log);
+later_keys!(ConfigFile: suspension_hours, optimization_windows);
 later_keys!(ScaleDownFile: interval, evaluation_periods, accelerated);
 later_keys!(DrainFile: retry_interval, force_delete_after);
 

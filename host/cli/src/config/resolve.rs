@@ -1,5 +1,7 @@
 //! From what the file says to what the planner and the sandbox take.
 
+mod controller;
+mod csr;
 mod groups;
 mod headroom;
 mod instance_types;
@@ -16,6 +18,7 @@ use plimsoll_planner::scale_up::{ClusterLimits, NetworkRules, ScaleUpConfig};
 use super::catalog::{self, Catalog};
 use super::file::{Catalogs, ConfigFile, ReservedFile};
 use super::{Config, ConfigError};
+pub use controller::{ApiServerConfig, ControllerConfig};
 use groups::Everywhere;
 
 /// A field and what is wrong with it.
@@ -56,11 +59,23 @@ pub fn resolve(path: &Path, file: ConfigFile) -> Result<Config, ConfigError> {
             blocked: Vec::new(),
         };
         let scale_down = scale_down(&file, groups)?;
-        Ok((scale_up, scale_down, scheduler::profile(&file.scheduler)?, policies::specs(folder, &file)?))
+        let controller = controller::controller(folder, &file)?;
+        let (profile, csr) = (scheduler::profile(&file.scheduler)?, csr::rules(&file.csr)?);
+        Ok((scale_up, scale_down, profile, csr, policies::specs(folder, &file)?, controller))
     };
-    let (scale_up, scale_down, scheduler, policies) =
+    let (scale_up, scale_down, scheduler, csr, policies, controller) =
         resolved().map_err(|(field, problem)| ConfigError::Value { path: path.to_owned(), field, problem })?;
-    Ok(Config { scale_up, scale_down, scheduler, csr_enabled: file.csr.enabled, policies, files, warnings })
+    Ok(Config {
+        scale_up,
+        scale_down,
+        scheduler,
+        csr_enabled: file.csr.enabled,
+        csr,
+        policies,
+        controller,
+        files,
+        warnings,
+    })
 }
 
 fn later_keys(file: &ConfigFile) -> Vec<String> {

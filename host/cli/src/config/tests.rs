@@ -319,3 +319,34 @@ fn the_scheduler_is_described_in_its_own_words() {
     let error = read(&with("", "scheduler: {ignoredResource: []}")).unwrap_err();
     assert!(error.contains("ignoredResources"), "{error}");
 }
+
+#[test]
+fn csr_rules_are_checked() {
+    let config = read(
+        "csr:\n  denyForged: false\n  maxExpiration: 24h\n  joinWindow: 1h\n  clockSkew: 5\n  maxAge: 30m\n  \
+         bootstrapUsers: [kubelet]\n  forbiddenNames: [api.corp, '*.vip.corp']\n  forbiddenCidrs: [10.96.0.0/12, '::1']",
+    )
+    .unwrap();
+    let (csr, default) = (config.csr, plimsoll_planner::csr::CsrRules::default());
+    assert!(!config.csr_enabled && !csr.deny_forged && default.deny_forged);
+    let times = [csr.max_expiration, csr.join_window, csr.clock_skew, csr.max_age];
+    assert_eq!(times, [86_400, 3_600, 5, 1_800].map(Millis::from_secs));
+    // What counts without the file counts with it.
+    assert_eq!(csr.bootstrap_users.len(), default.bootstrap_users.len() + 1);
+    let shown: Vec<String> = csr.forbidden_names.iter().map(ToString::to_string).collect();
+    assert_eq!(shown, ["api.corp", "*.vip.corp"]);
+    assert!(csr.forbidden_cidrs[0].contains("10.96.0.1".parse().unwrap()) && csr.forbidden_cidrs.len() == 2);
+    for (csr, field) in [
+        ("maxExpiration: 599", "csr.maxExpiration: "),
+        ("bootstrapUsers: [a, '']", "csr.bootstrapUsers[1]: "),
+        ("bootstrapUsers: ['system:anonymous']", "csr.bootstrapUsers[0]: "),
+        ("bootstrapUsers: ['system:node:n1']", "csr.bootstrapUsers[0]: "),
+        ("forbiddenNames: ['*']", "csr.forbiddenNames[0]: "),
+        ("forbiddenCidrs: [10.0.0.0/33]", "csr.forbiddenCidrs[0]: "),
+        ("joinWindow: soon", "no duration"),
+        ("enable: true", "unknown key"),
+    ] {
+        let error = read(&format!("csr: {{{csr}}}")).unwrap_err();
+        assert!(error.contains(field), "{csr}: {error}");
+    }
+}

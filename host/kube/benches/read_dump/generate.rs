@@ -100,7 +100,7 @@ fn uid(index: usize, salt: u64) -> String {
 }
 
 /// A pod of one of 600 workloads on one of many nodes, about 7 KB.
-fn pod(index: usize) -> Value {
+pub fn pod(index: usize) -> Value {
     let app = index % 600;
     let name = format!("service-{app}-{:09x}-{index:05x}", mixed(app, 1) & 0xf_ffff_ffff);
     let template = format!("{:09x}", mixed(app, 1) & 0xf_ffff_ffff);

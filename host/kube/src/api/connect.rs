@@ -110,9 +110,7 @@ impl Connection {
         if let Some(proxy) = &self.proxy {
             config.proxy_url = Some(url("proxy-url", proxy)?);
         }
-        let client = |config: Config| {
-            Client::try_from(config).map_err(|error| ConnectError::Client(chain(&error)))
-        };
+        let client = |config: Config| Client::try_from(config).map_err(|error| ConnectError::Client(chain(&error)));
         let watching = client(config.clone())?;
         config.read_timeout = Some(Duration::from_secs(60));
         config.reset_reader_on_write = true;

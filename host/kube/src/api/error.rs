@@ -190,7 +190,9 @@ mod tests {
     fn answers_become_the_error_that_callers_look_for() {
         let read = |code, body: &str| ApiError::of_answer(Answer::read(code, None, body.as_bytes()));
         let status = |reason: &str, code: u16| {
-            format!(r#"{{"kind":"Status","reason":"{reason}","code":{code},"message":"m","details":{{"retryAfterSeconds":3,"causes":[{{"reason":"DisruptionBudget","message":"needs 2"}}]}}}}"#)
+            format!(
+                r#"{{"kind":"Status","reason":"{reason}","code":{code},"message":"m","details":{{"retryAfterSeconds":3,"causes":[{{"reason":"DisruptionBudget","message":"needs 2"}}]}}}}"#
+            )
         };
         for (code, reason, label) in [
             (404, "NotFound", "NotFound"),

@@ -135,6 +135,12 @@ impl LeadershipSetter {
     }
 }
 
+impl Drop for LeadershipSetter {
+    fn drop(&mut self) {
+        self.resign();
+    }
+}
+
 // === impl Permit ===
 
 impl Permit {

@@ -50,6 +50,8 @@ impl Resource {
     pub const REPLICA_SETS: Self = Self::fixed("apps", "v1", "replicasets", "ReplicaSet", true);
     /// StatefulSets.
     pub const STATEFUL_SETS: Self = Self::fixed("apps", "v1", "statefulsets", "StatefulSet", true);
+    /// Deployments.
+    pub const DEPLOYMENTS: Self = Self::fixed("apps", "v1", "deployments", "Deployment", true);
     /// Replication controllers.
     pub const REPLICATION_CONTROLLERS: Self =
         Self::fixed("", "v1", "replicationcontrollers", "ReplicationController", true);
@@ -70,14 +72,11 @@ impl Resource {
     pub const EVENTS: Self = Self::fixed("events.k8s.io", "v1", "events", "Event", true);
     /// Usage of nodes, from the metrics server.
     pub const NODE_METRICS: Self = Self::fixed("metrics.k8s.io", "v1beta1", "nodes", "NodeMetrics", false);
+    /// Karpenter's NodePools.
+    pub const NODE_POOLS: Self = Self::fixed("karpenter.sh", "v1", "nodepools", "NodePool", false);
     /// What the asking user may do.
-    pub const ACCESS_REVIEWS: Self = Self::fixed(
-        "authorization.k8s.io",
-        "v1",
-        "selfsubjectaccessreviews",
-        "SelfSubjectAccessReview",
-        false,
-    );
+    pub const ACCESS_REVIEWS: Self =
+        Self::fixed("authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", false);
 
     const fn fixed(
         group: &'static str,

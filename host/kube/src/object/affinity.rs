@@ -1,6 +1,6 @@
 //! Affinity to nodes and to other pods.
 
-use plimsoll_model::{ClusterBuilder, LabelSet, NodeSelector, NodeSelectorTerm, PodAffinityTerm};
+use plimsoll_model::{LabelSet, NodeSelector, NodeSelectorTerm, PodAffinityTerm, Pools};
 use serde::de::{Deserialize, Deserializer, Error};
 
 use super::field::{Str, nullable};
@@ -87,13 +87,13 @@ struct Weight(u32);
 // === impl NodeAffinity ===
 
 impl NodeAffinity<'_> {
-    pub(super) fn required(&self, cluster: &mut ClusterBuilder) -> Option<NodeSelector> {
-        self.required.as_ref().map(|required| required.to_selector(cluster))
+    pub(super) fn required(&self, pools: &mut Pools) -> Option<NodeSelector> {
+        self.required.as_ref().map(|required| required.to_selector(pools))
     }
 
-    pub(super) fn preferred(&self, cluster: &mut ClusterBuilder) -> Vec<(u32, NodeSelectorTerm)> {
+    pub(super) fn preferred(&self, pools: &mut Pools) -> Vec<(u32, NodeSelectorTerm)> {
         let terms = self.preferred.iter();
-        terms.filter_map(|wish| Some((wish.weight.0, wish.preference.to_term(cluster)?))).collect()
+        terms.filter_map(|wish| Some((wish.weight.0, wish.preference.to_term(pools)?))).collect()
     }
 }
 
@@ -101,26 +101,26 @@ impl NodeAffinity<'_> {
 
 impl PodAffinity<'_> {
     /// The rules of a pod with these labels.
-    pub(super) fn required(&self, labels: &LabelSet, cluster: &mut ClusterBuilder) -> Vec<PodAffinityTerm> {
-        self.required.iter().map(|term| term.to_term(labels, cluster)).collect()
+    pub(super) fn required(&self, labels: &LabelSet, pools: &mut Pools) -> Vec<PodAffinityTerm> {
+        self.required.iter().map(|term| term.to_term(labels, pools)).collect()
     }
 
     /// The wishes of a pod with these labels.
-    pub(super) fn preferred(&self, labels: &LabelSet, cluster: &mut ClusterBuilder) -> Vec<(u32, PodAffinityTerm)> {
+    pub(super) fn preferred(&self, labels: &LabelSet, pools: &mut Pools) -> Vec<(u32, PodAffinityTerm)> {
         let wishes = self.preferred.iter();
-        wishes.map(|wish| (wish.weight.0, wish.pod_affinity_term.to_term(labels, cluster))).collect()
+        wishes.map(|wish| (wish.weight.0, wish.pod_affinity_term.to_term(labels, pools))).collect()
     }
 }
 
 impl Term<'_> {
-    fn to_term(&self, labels: &LabelSet, cluster: &mut ClusterBuilder) -> PodAffinityTerm {
+    fn to_term(&self, labels: &LabelSet, pools: &mut Pools) -> PodAffinityTerm {
         let (like, unlike) = (&self.match_label_keys, &self.mismatch_label_keys);
         let selector = self.label_selector.as_ref();
         PodAffinityTerm {
-            selector: selector.map(|selector| selector.to_selector_of(labels, like, unlike, cluster)),
-            namespaces: self.namespaces.iter().map(|name| cluster.text(name)).collect(),
-            namespace_selector: self.namespace_selector.as_ref().map(|selector| selector.to_selector(cluster)),
-            topology_key: cluster.text(&self.topology_key),
+            selector: selector.map(|selector| selector.to_selector_of(labels, like, unlike, pools)),
+            namespaces: self.namespaces.iter().map(|name| pools.text(name)).collect(),
+            namespace_selector: self.namespace_selector.as_ref().map(|selector| selector.to_selector(pools)),
+            topology_key: pools.text(&self.topology_key),
         }
     }
 }

@@ -1,16 +1,16 @@
 //! Pod disruption budgets.
 
-use plimsoll_model::{ClusterBuilder, DisruptionBudget, LabelSelector, Timestamp};
+use plimsoll_model::{DisruptionBudget, LabelSelector, Pools};
 use serde::Deserialize;
 
-use super::WholeProblem;
 use super::field::nullable;
 use super::metadata::Metadata;
 use super::selector::LabelSelectorObject;
+use super::{Object, Row, WholeProblem};
 
 /// A `PodDisruptionBudget`.
 #[derive(Debug, Deserialize)]
-pub(crate) struct BudgetObject<'a> {
+pub(super) struct BudgetObject<'a> {
     #[serde(borrow)]
     metadata: Metadata<'a>,
     #[serde(borrow)]
@@ -18,6 +18,12 @@ pub(crate) struct BudgetObject<'a> {
     #[serde(default, deserialize_with = "nullable")]
     status: Status,
 }
+
+/// A `PodDisruptionBudget` of policy/v1beta1, where an empty selector covers no pods; in policy/v1 it covers all of
+/// the namespace.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub(super) struct BetaBudgetObject<'a>(#[serde(borrow)] BudgetObject<'a>);
 
 #[derive(Debug, Deserialize)]
 struct Spec<'a> {
@@ -34,21 +40,35 @@ struct Status {
 }
 
 impl BudgetObject<'_> {
-    /// In policy/v1beta1 an empty selector covers no pods, in policy/v1 all of the namespace.
-    pub(crate) fn add_to(self, beta: bool, cluster: &mut ClusterBuilder) -> Result<(), WholeProblem> {
+    fn budget(self, pools: &mut Pools) -> DisruptionBudget {
         let Self { metadata, spec, status } = self;
-        let selector = spec.selector.map(|selector| selector.to_selector(cluster));
-        let budget = DisruptionBudget {
-            namespace: metadata.namespace(cluster),
-            name: cluster.text(&metadata.name.0),
-            selector: selector.filter(|selector| !beta || *selector != LabelSelector::default()),
+        DisruptionBudget {
+            namespace: metadata.namespace(pools),
+            name: pools.text(&metadata.name.0),
+            selector: spec.selector.map(|selector| selector.to_selector(pools)),
             disruptions_allowed: u32::try_from(status.disruptions_allowed.max(0)).unwrap_or(u32::MAX),
-        };
-        cluster.add_budget(budget);
-        Ok(())
+        }
+    }
+}
+
+impl<'a> Row<'a> for BudgetObject<'a> {
+    fn row(self, pools: &mut Pools) -> Result<Object, WholeProblem> {
+        Ok(Object::Budget(self.budget(pools)))
     }
 
-    pub(crate) fn newest(&self) -> Option<Timestamp> {
-        self.metadata.created()
+    fn metadata(&self) -> &Metadata<'a> {
+        &self.metadata
+    }
+}
+
+impl<'a> Row<'a> for BetaBudgetObject<'a> {
+    fn row(self, pools: &mut Pools) -> Result<Object, WholeProblem> {
+        let budget = self.0.budget(pools);
+        let selector = budget.selector.filter(|selector| *selector != LabelSelector::default());
+        Ok(Object::Budget(DisruptionBudget { selector, ..budget }))
+    }
+
+    fn metadata(&self) -> &Metadata<'a> {
+        &self.0.metadata
     }
 }

@@ -1,12 +1,12 @@
 //! Persistent volume claims.
 
-use plimsoll_model::{ClusterBuilder, Timestamp, VolumeClaim};
+use plimsoll_model::{Pools, VolumeClaim};
 use serde::Deserialize;
 
 use super::field::{Str, nullable};
 use super::metadata::Metadata;
 use super::quantities::Quantities;
-use super::{Row, WholeProblem};
+use super::{Object, Row, WholeProblem};
 
 /// A `PersistentVolumeClaim`.
 #[derive(Debug, Deserialize)]
@@ -37,24 +37,23 @@ struct Size<'a> {
     requests: Quantities<'a>,
 }
 
-impl Row for ClaimObject<'_> {
-    fn add_to(self, cluster: &mut ClusterBuilder) -> Result<(), WholeProblem> {
+impl<'a> Row<'a> for ClaimObject<'a> {
+    fn row(self, pools: &mut Pools) -> Result<Object, WholeProblem> {
         let Self { metadata, spec } = self;
         let class = metadata.storage_class().or(spec.storage_class_name.as_ref());
         let claim = VolumeClaim {
-            namespace: metadata.namespace(cluster),
-            name: cluster.text(&metadata.name.0),
-            class: class.map(|name| cluster.text(name)),
-            volume: spec.volume_name.some(cluster),
+            namespace: metadata.namespace(pools),
+            name: pools.text(&metadata.name.0),
+            class: class.map(|name| pools.text(name)),
+            volume: spec.volume_name.some(pools),
             request: spec.resources.requests.storage(),
             one_pod: spec.access_modes.iter().any(|mode| **mode == *"ReadWriteOncePod"),
             deleting: metadata.deletion().is_some(),
         };
-        cluster.add_claim(claim);
-        Ok(())
+        Ok(Object::Claim(claim))
     }
 
-    fn newest(&self) -> Option<Timestamp> {
-        self.metadata.created()
+    fn metadata(&self) -> &Metadata<'a> {
+        &self.metadata
     }
 }

@@ -1,6 +1,6 @@
 //! Containers: what they request and which ports they take.
 
-use plimsoll_model::{ClusterBuilder, ContainerRequests, HostPort, Protocol, Resources};
+use plimsoll_model::{ContainerRequests, HostPort, Pools, Protocol, Resources};
 use serde::Deserialize;
 
 use super::field::{Str, nullable};
@@ -53,9 +53,9 @@ impl Container<'_> {
         *self.restart_policy == *"Always"
     }
 
-    pub(super) fn requests(&self, cluster: &mut ClusterBuilder) -> ContainerRequests {
+    pub(super) fn requests(&self, pools: &mut Pools) -> ContainerRequests {
         let mut requests = Resources::default();
-        self.resources.write_to(&mut requests, cluster);
+        self.resources.write_to(&mut requests, pools);
         ContainerRequests { requests, sidecar: self.sidecar() }
     }
 
@@ -65,14 +65,14 @@ impl Container<'_> {
     }
 
     /// Ports on the node. On the node's network every port is one, as the API server sets it.
-    pub(super) fn host_ports(&self, host_network: bool, cluster: &mut ClusterBuilder) -> Vec<HostPort> {
+    pub(super) fn host_ports(&self, host_network: bool, pools: &mut Pools) -> Vec<HostPort> {
         self.ports
             .iter()
             .filter_map(|port| {
                 let number = if port.host_port == 0 && host_network { port.container_port } else { port.host_port };
                 let ip = match &*port.host_ip {
                     "" | "0.0.0.0" | "::" => None,
-                    address => Some(cluster.text(address)),
+                    address => Some(pools.text(address)),
                 };
                 let protocol = port.protocol.0.unwrap_or(Protocol::Tcp);
                 (number != 0).then_some(HostPort { port: number, protocol, ip })
@@ -85,9 +85,9 @@ impl Container<'_> {
 
 impl ContainerResources<'_> {
     /// Sets what is requested; where only a limit is given, that is the request, as the API server sets it.
-    pub(super) fn write_to(&self, requests: &mut Resources, cluster: &mut ClusterBuilder) {
-        self.limits.write_to(requests, cluster);
-        self.requests.write_to(requests, cluster);
+    pub(super) fn write_to(&self, requests: &mut Resources, pools: &mut Pools) {
+        self.limits.write_to(requests, pools);
+        self.requests.write_to(requests, pools);
     }
 
     /// Sets what is requested for the pod as a whole, which replaces what its containers request together.
@@ -95,15 +95,10 @@ impl ContainerResources<'_> {
     /// Only CPU, memory and huge pages can be given so. A limit without a request counts as one where no container
     /// `names` the resource; huge pages always have request and limit equal (kubernetes,
     /// `component-helpers/resource/helpers.go` and `defaultPodRequests` in `pkg/apis/core/v1/defaults.go`).
-    pub(super) fn write_pod_level(
-        &self,
-        requests: &mut Resources,
-        names: impl Fn(&str) -> bool,
-        cluster: &mut ClusterBuilder,
-    ) {
+    pub(super) fn write_pod_level(&self, requests: &mut Resources, names: impl Fn(&str) -> bool, pools: &mut Pools) {
         let huge = |name: &str| name.starts_with(HUGE_PAGES);
         let supported = |name: &str| matches!(name, "cpu" | "memory") || huge(name);
-        self.limits.write_some(requests, |name| supported(name) && (huge(name) || !names(name)), cluster);
-        self.requests.write_some(requests, supported, cluster);
+        self.limits.write_some(requests, |name| supported(name) && (huge(name) || !names(name)), pools);
+        self.requests.write_some(requests, supported, pools);
     }
 }

@@ -1,11 +1,11 @@
 //! What the CSI drivers say of nodes.
 
-use plimsoll_model::{ClusterBuilder, CsiNode, Timestamp};
+use plimsoll_model::{CsiNode, Pools};
 use serde::Deserialize;
 
 use super::field::{Str, nullable};
 use super::metadata::Metadata;
-use super::{Row, WholeProblem};
+use super::{Object, Row, WholeProblem};
 
 /// A `CSINode`, which bears the name of its node.
 #[derive(Debug, Deserialize)]
@@ -37,16 +37,15 @@ struct Allocatable {
     count: Option<u32>,
 }
 
-impl Row for CsiNodeObject<'_> {
-    fn add_to(self, cluster: &mut ClusterBuilder) -> Result<(), WholeProblem> {
-        let drivers = self.spec.drivers.iter().map(|driver| (cluster.text(&driver.name), driver.allocatable.count));
+impl<'a> Row<'a> for CsiNodeObject<'a> {
+    fn row(self, pools: &mut Pools) -> Result<Object, WholeProblem> {
+        let drivers = self.spec.drivers.iter().map(|driver| (pools.text(&driver.name), driver.allocatable.count));
         let drivers = drivers.collect();
-        let node = cluster.text(&self.metadata.name.0);
-        cluster.add_csi_node(CsiNode { node, drivers });
-        Ok(())
+        let node = pools.text(&self.metadata.name.0);
+        Ok(Object::CsiNode(CsiNode { node, drivers }))
     }
 
-    fn newest(&self) -> Option<Timestamp> {
-        self.metadata.created()
+    fn metadata(&self) -> &Metadata<'a> {
+        &self.metadata
     }
 }

@@ -2,13 +2,13 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use plimsoll_model::{ClusterBuilder, CsrState, SigningRequest, Timestamp};
+use plimsoll_model::{CsrState, Pools, SigningRequest, Timestamp};
 use serde::Deserialize;
 
 use super::condition::{self, Condition};
 use super::field::{Str, nullable};
 use super::metadata::Metadata;
-use super::{Row, WholeProblem};
+use super::{Object, Row, WholeProblem};
 
 /// A `CertificateSigningRequest`.
 #[derive(Debug, Deserialize)]
@@ -44,26 +44,29 @@ struct Status<'a> {
     conditions: Vec<Condition<'a>>,
 }
 
-impl Row for CsrObject<'_> {
+impl<'a> Row<'a> for CsrObject<'a> {
     /// What is no base64 becomes an empty request: the requester wrote it, so it is shown and refused like any
     /// other bad request instead of being dropped from sight.
-    fn add_to(self, cluster: &mut ClusterBuilder) -> Result<(), WholeProblem> {
+    fn row(self, pools: &mut Pools) -> Result<Object, WholeProblem> {
         let Self { metadata, spec, status } = self;
-        let mut texts = |list: &[Str<'_>]| list.iter().map(|text| cluster.text(text)).collect();
+        let mut texts = |list: &[Str<'_>]| list.iter().map(|text| pools.text(text)).collect();
         let (usages, groups) = (texts(&spec.usages), texts(&spec.groups));
         let request = SigningRequest {
-            name: cluster.text(&metadata.name.0),
-            signer: cluster.text(&spec.signer_name),
+            name: pools.text(&metadata.name.0),
+            signer: pools.text(&spec.signer_name),
             pem: STANDARD.decode(spec.request.as_bytes()).unwrap_or_default(),
             usages,
-            username: cluster.text(&spec.username),
+            username: pools.text(&spec.username),
             groups,
             expiration_seconds: spec.expiration_seconds,
             created: metadata.created(),
             state: status.state(),
         };
-        cluster.add_signing_request(request);
-        Ok(())
+        Ok(Object::SigningRequest(request))
+    }
+
+    fn metadata(&self) -> &Metadata<'a> {
+        &self.metadata
     }
 
     fn newest(&self) -> Option<Timestamp> {

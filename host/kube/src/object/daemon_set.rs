@@ -1,12 +1,12 @@
 //! DaemonSets.
 
-use plimsoll_model::{ClusterBuilder, DaemonSet, TaintEffect, Timestamp, Toleration};
+use plimsoll_model::{DaemonSet, Pools, TaintEffect, Toleration};
 use serde::Deserialize;
 
 use super::field::{Pairs, nullable};
 use super::metadata::Metadata;
 use super::pod_spec::PodSpec;
-use super::{Row, WholeProblem};
+use super::{Object, Row, WholeProblem};
 
 /// Taints that every pod of a DaemonSet tolerates, as its controller writes it
 /// (kubernetes, `pkg/controller/daemon/util/daemonset_util.go`).
@@ -52,35 +52,35 @@ struct TemplateMetadata<'a> {
     labels: Pairs<'a>,
 }
 
-impl Row for DaemonSetObject<'_> {
-    fn add_to(self, cluster: &mut ClusterBuilder) -> Result<(), WholeProblem> {
+impl<'a> Row<'a> for DaemonSetObject<'a> {
+    fn row(self, pools: &mut Pools) -> Result<Object, WholeProblem> {
         let Self { metadata, spec: Spec { template } } = self;
         if metadata.deletion().is_some() {
             // Its controller makes no more pods.
-            return Ok(());
+            let (namespace, name) = (metadata.namespace(pools), pools.text(&metadata.name.0));
+            return Ok(Object::NoDaemonSet { namespace, name });
         }
-        let labels = template.metadata.labels.to_set(cluster);
-        let mut shape = template.spec.shape(&labels, cluster);
+        let labels = template.metadata.labels.to_set(pools);
+        let mut shape = template.spec.shape(&labels, pools);
         for (key, effect) in
             TOLERATED.into_iter().chain(template.spec.host_network.then_some(TOLERATED_ON_HOST_NETWORK))
         {
-            let toleration = Toleration { key: Some(cluster.text(key)), value: None, effect: Some(effect) };
+            let toleration = Toleration { key: Some(pools.text(key)), value: None, effect: Some(effect) };
             if !shape.tolerations.contains(&toleration) {
                 shape.tolerations.push(toleration);
             }
         }
         let daemon_set = DaemonSet {
-            namespace: metadata.namespace(cluster),
-            name: cluster.text(&metadata.name.0),
+            namespace: metadata.namespace(pools),
+            name: pools.text(&metadata.name.0),
             uid: metadata.uid(),
-            labels: cluster.labels(labels),
-            shape: cluster.shape(shape),
+            labels: pools.labels(labels),
+            shape: pools.shape(shape),
         };
-        cluster.add_daemon_set(daemon_set);
-        Ok(())
+        Ok(Object::DaemonSet(daemon_set))
     }
 
-    fn newest(&self) -> Option<Timestamp> {
-        self.metadata.created()
+    fn metadata(&self) -> &Metadata<'a> {
+        &self.metadata
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 
-use plimsoll_model::{ClusterBuilder, LabelSet, Text, Timestamp, well_known};
+use plimsoll_model::{LabelSet, Pools, Text, Timestamp, well_known};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 /// Annotations with longer values are no input to any decision.
@@ -12,7 +12,7 @@ const LONGEST_ANNOTATION: usize = 1024;
 
 /// Text, borrowed from the dump where it can be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Str<'a>(Cow<'a, str>);
+pub(crate) struct Str<'a>(Cow<'a, str>);
 
 /// Text that may not be empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,8 +67,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Str<'a> {
 
 impl Str<'_> {
     /// The pooled copy; `None` if empty.
-    pub(super) fn some(&self, cluster: &mut ClusterBuilder) -> Option<Text> {
-        (!self.is_empty()).then(|| cluster.text(self))
+    pub(super) fn some(&self, pools: &mut Pools) -> Option<Text> {
+        (!self.is_empty()).then(|| pools.text(self))
     }
 }
 
@@ -97,8 +97,8 @@ impl<'a> Pairs<'a> {
     }
 
     /// As a set of the model, with pooled text.
-    pub(super) fn to_set(&self, cluster: &mut ClusterBuilder) -> LabelSet {
-        self.0.iter().map(|(key, value)| (cluster.text(key), cluster.text(value))).collect()
+    pub(super) fn to_set(&self, pools: &mut Pools) -> LabelSet {
+        self.0.iter().map(|(key, value)| (pools.text(key), pools.text(value))).collect()
     }
 
     /// The value of a key.

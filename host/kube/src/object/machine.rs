@@ -1,12 +1,12 @@
 //! Machines: what an inventory launched.
 
-use plimsoll_model::{Address, ClusterBuilder, Machine, Text, Timestamp, well_known};
+use plimsoll_model::{Address, Machine, Pools, Text, well_known};
 use serde::Deserialize;
 
 use super::field::{Str, nullable};
 use super::metadata::Metadata;
 use super::node::{AddressObject, addresses};
-use super::{Row, WholeProblem};
+use super::{Object, Row, WholeProblem};
 
 /// Labels of machines that name their group, beside those of nodes.
 const MACHINE_GROUP: [&str; 3] =
@@ -52,44 +52,35 @@ struct NodeClaimStatus<'a> {
     node_name: Str<'a>,
 }
 
-impl Row for MachineObject<'_> {
-    fn add_to(self, cluster: &mut ClusterBuilder) -> Result<(), WholeProblem> {
-        let node = self.status.node_ref.name.some(cluster);
-        let addresses = addresses(&self.status.addresses, cluster);
-        let machine = machine(&self.metadata, node, addresses, cluster);
-        cluster.add_machine(machine);
-        Ok(())
+impl<'a> Row<'a> for MachineObject<'a> {
+    fn row(self, pools: &mut Pools) -> Result<Object, WholeProblem> {
+        let node = self.status.node_ref.name.some(pools);
+        let addresses = addresses(&self.status.addresses, pools);
+        Ok(Object::Machine(machine(&self.metadata, node, addresses, pools)))
     }
 
-    fn newest(&self) -> Option<Timestamp> {
-        self.metadata.created()
+    fn metadata(&self) -> &Metadata<'a> {
+        &self.metadata
     }
 }
 
-impl Row for NodeClaimObject<'_> {
-    fn add_to(self, cluster: &mut ClusterBuilder) -> Result<(), WholeProblem> {
-        let node = self.status.node_name.some(cluster);
-        let machine = machine(&self.metadata, node, Vec::new(), cluster);
-        cluster.add_machine(machine);
-        Ok(())
+impl<'a> Row<'a> for NodeClaimObject<'a> {
+    fn row(self, pools: &mut Pools) -> Result<Object, WholeProblem> {
+        let node = self.status.node_name.some(pools);
+        Ok(Object::Machine(machine(&self.metadata, node, Vec::new(), pools)))
     }
 
-    fn newest(&self) -> Option<Timestamp> {
-        self.metadata.created()
+    fn metadata(&self) -> &Metadata<'a> {
+        &self.metadata
     }
 }
 
-fn machine(
-    metadata: &Metadata<'_>,
-    node: Option<Text>,
-    addresses: Vec<Address>,
-    cluster: &mut ClusterBuilder,
-) -> Machine {
+fn machine(metadata: &Metadata<'_>, node: Option<Text>, addresses: Vec<Address>, pools: &mut Pools) -> Machine {
     let group = well_known::NODE_GROUP.iter().chain(&MACHINE_GROUP).find_map(|key| metadata.labels.get(key));
     Machine {
-        name: cluster.text(&metadata.name.0),
+        name: pools.text(&metadata.name.0),
         node,
-        group: group.and_then(|name| name.some(cluster)),
+        group: group.and_then(|name| name.some(pools)),
         addresses,
         created: metadata.created(),
         deleting: metadata.deletion().is_some(),

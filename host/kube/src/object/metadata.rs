@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use plimsoll_model::{ClusterBuilder, LabelSet, Owner, Text, Timestamp, Uid};
+use plimsoll_model::{LabelSet, Owner, Pools, Text, Timestamp, Uid};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -21,6 +21,8 @@ pub(super) struct Metadata<'a> {
     pub namespace: Str<'a>,
     #[serde(borrow, default, deserialize_with = "nullable")]
     pub uid: Str<'a>,
+    #[serde(borrow, default, deserialize_with = "nullable")]
+    pub resource_version: Str<'a>,
     #[serde(borrow, default, deserialize_with = "nullable")]
     pub labels: Pairs<'a>,
     #[serde(borrow, default, deserialize_with = "nullable")]
@@ -49,37 +51,49 @@ pub(super) struct OwnerReference<'a> {
     controller: bool,
 }
 
-/// The name of an object that may be wrong in any other way, to name it in an error.
-#[derive(Debug, Default, Deserialize)]
-pub(crate) struct Names<'a> {
+/// What an object is called that may be wrong in any other way, to name it in an error.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Names {
+    /// Empty where it has none.
+    pub namespace: String,
+    pub name: String,
+    /// `metadata.resourceVersion`, as far as it can be read.
+    pub version: String,
+}
+
+#[derive(Deserialize)]
+struct RawObject<'a> {
     #[serde(borrow, default)]
     metadata: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
-struct RawNames<'a> {
+#[serde(rename_all = "camelCase")]
+struct RawMetadata<'a> {
     #[serde(borrow, default)]
     name: Option<&'a RawValue>,
     #[serde(borrow, default)]
     namespace: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    resource_version: Option<&'a RawValue>,
 }
 
 // === impl Metadata ===
 
 impl Metadata<'_> {
     /// The namespace; objects written by hand may leave it out.
-    pub(super) fn namespace(&self, cluster: &mut ClusterBuilder) -> Text {
-        cluster.text(if self.namespace.is_empty() { "default" } else { &self.namespace })
+    pub(super) fn namespace(&self, pools: &mut Pools) -> Text {
+        pools.text(if self.namespace.is_empty() { "default" } else { &self.namespace })
     }
 
-    pub(super) fn labels(&self, cluster: &mut ClusterBuilder) -> Arc<LabelSet> {
-        let labels = self.labels.to_set(cluster);
-        cluster.labels(labels)
+    pub(super) fn labels(&self, pools: &mut Pools) -> Arc<LabelSet> {
+        let labels = self.labels.to_set(pools);
+        pools.labels(labels)
     }
 
-    pub(super) fn annotations(&self, cluster: &mut ClusterBuilder) -> Arc<LabelSet> {
-        let annotations = self.annotations.to_set(cluster);
-        cluster.labels(annotations)
+    pub(super) fn annotations(&self, pools: &mut Pools) -> Arc<LabelSet> {
+        let annotations = self.annotations.to_set(pools);
+        pools.labels(annotations)
     }
 
     pub(super) fn uid(&self) -> Uid {
@@ -101,31 +115,37 @@ impl Metadata<'_> {
     }
 
     /// The owner that controls the object.
-    pub(super) fn owner(&self, cluster: &mut ClusterBuilder) -> Option<Arc<Owner>> {
+    pub(super) fn owner(&self, pools: &mut Pools) -> Option<Arc<Owner>> {
         let reference = self.owner_references.iter().find(|reference| reference.controller)?;
         let owner = Owner {
-            kind: cluster.text(&reference.kind),
-            api_version: cluster.text(&reference.api_version),
-            namespace: self.namespace(cluster),
-            name: cluster.text(&reference.name),
+            kind: pools.text(&reference.kind),
+            api_version: pools.text(&reference.api_version),
+            namespace: self.namespace(pools),
+            name: pools.text(&reference.name),
             uid: Uid::parse(&reference.uid),
         };
-        Some(cluster.owner(owner))
+        Some(pools.owner(owner))
     }
 }
 
 // === impl Names ===
 
-impl Names<'_> {
-    /// The name in the text of an object, with its namespace where it has one.
-    pub(crate) fn find(object: &[u8]) -> Option<String> {
-        let names: Names<'_> = serde_json::from_slice(object).ok()?;
-        let names: RawNames<'_> = serde_json::from_str(names.metadata?.get()).ok()?;
+impl Names {
+    /// What an object with this text is called; `None` if it does not say.
+    pub(crate) fn find(object: &[u8]) -> Option<Self> {
+        let object: RawObject<'_> = serde_json::from_slice(object).ok()?;
+        let metadata: RawMetadata<'_> = serde_json::from_str(object.metadata?.get()).ok()?;
         let text = |raw: Option<&RawValue>| serde_json::from_str::<String>(raw?.get()).ok();
-        let name = text(names.name)?;
-        Some(match text(names.namespace) {
-            Some(namespace) if !namespace.is_empty() => format!("{namespace}/{name}"),
-            _ => name,
+        Some(Self {
+            name: text(metadata.name)?,
+            namespace: text(metadata.namespace).unwrap_or_default(),
+            version: text(metadata.resource_version).unwrap_or_default(),
         })
+    }
+}
+
+impl std::fmt::Display for Names {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.namespace.is_empty() { f.write_str(&self.name) } else { write!(f, "{}/{}", self.namespace, self.name) }
     }
 }

@@ -10,6 +10,7 @@ mod container;
 mod csi_node;
 mod csr;
 mod daemon_set;
+mod decode;
 mod field;
 mod machine;
 mod metadata;
@@ -19,36 +20,21 @@ mod node;
 mod pod;
 mod pod_spec;
 mod pod_volume;
+mod priority_class;
 mod quantities;
+mod row;
 mod selector;
 mod spread;
 mod storage_class;
 mod taint;
 mod volume;
+mod workload;
 
-pub(crate) use budget::BudgetObject;
-pub(crate) use claim::ClaimObject;
-pub(crate) use csi_node::CsiNodeObject;
-pub(crate) use csr::CsrObject;
-pub(crate) use daemon_set::DaemonSetObject;
-pub(crate) use machine::{MachineObject, NodeClaimObject};
+pub(crate) use decode::{Problem, decode};
 pub(crate) use metadata::Names;
-pub(crate) use namespace::NamespaceObject;
-pub(crate) use node::NodeObject;
-pub(crate) use pod::PodObject;
-pub(crate) use storage_class::StorageClassObject;
-pub(crate) use volume::VolumeObject;
+pub(crate) use row::Object;
 
-use plimsoll_model::{ClusterBuilder, Timestamp};
-
-/// An object that becomes a part of the model.
-pub(crate) trait Row {
-    /// Adds it; what is wrong with it as a whole is the error.
-    fn add_to(self, cluster: &mut ClusterBuilder) -> Result<(), WholeProblem>;
-
-    /// The latest moment it mentions of what has happened.
-    fn newest(&self) -> Option<Timestamp>;
-}
+use row::Row;
 
 /// What is wrong with an object whose fields are right each by itself.
 #[derive(Debug, PartialEq, Eq)]

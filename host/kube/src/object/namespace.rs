@@ -1,10 +1,10 @@
 //! Namespaces.
 
-use plimsoll_model::{ClusterBuilder, Timestamp};
+use plimsoll_model::Pools;
 use serde::Deserialize;
 
 use super::metadata::Metadata;
-use super::{Row, WholeProblem};
+use super::{Object, Row, WholeProblem};
 
 /// A `Namespace`.
 #[derive(Debug, Deserialize)]
@@ -13,15 +13,14 @@ pub(crate) struct NamespaceObject<'a> {
     metadata: Metadata<'a>,
 }
 
-impl Row for NamespaceObject<'_> {
-    fn add_to(self, cluster: &mut ClusterBuilder) -> Result<(), WholeProblem> {
-        let labels = self.metadata.labels(cluster);
-        let name = cluster.text(&self.metadata.name.0);
-        cluster.add_namespace(name, labels);
-        Ok(())
+impl<'a> Row<'a> for NamespaceObject<'a> {
+    fn row(self, pools: &mut Pools) -> Result<Object, WholeProblem> {
+        let labels = self.metadata.labels(pools);
+        let name = pools.text(&self.metadata.name.0);
+        Ok(Object::Namespace { name, labels })
     }
 
-    fn newest(&self) -> Option<Timestamp> {
-        self.metadata.created()
+    fn metadata(&self) -> &Metadata<'a> {
+        &self.metadata
     }
 }

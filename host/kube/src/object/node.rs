@@ -1,6 +1,6 @@
 //! Nodes.
 
-use plimsoll_model::{Address, AddressKind, ClusterBuilder, Node, Timestamp};
+use plimsoll_model::{Address, AddressKind, Node, Pools, Timestamp};
 use serde::Deserialize;
 
 use super::condition::{self, Condition};
@@ -8,7 +8,7 @@ use super::field::{Str, nullable};
 use super::metadata::Metadata;
 use super::quantities::Quantities;
 use super::taint::TaintObject;
-use super::{Row, WholeProblem};
+use super::{Object, Row, WholeProblem};
 
 /// A `Node`.
 #[derive(Debug, Deserialize)]
@@ -51,18 +51,18 @@ pub(super) struct AddressObject<'a> {
 }
 
 /// The addresses of known types.
-pub(super) fn addresses(objects: &[AddressObject<'_>], cluster: &mut ClusterBuilder) -> Vec<Address> {
+pub(super) fn addresses(objects: &[AddressObject<'_>], pools: &mut Pools) -> Vec<Address> {
     objects
         .iter()
         .filter_map(|object| {
             let kind = AddressKind::parse(&object.kind)?;
-            Some(Address { kind, value: object.address.some(cluster)? })
+            Some(Address { kind, value: object.address.some(pools)? })
         })
         .collect()
 }
 
-impl Row for NodeObject<'_> {
-    fn add_to(self, cluster: &mut ClusterBuilder) -> Result<(), WholeProblem> {
+impl<'a> Row<'a> for NodeObject<'a> {
+    fn row(self, pools: &mut Pools) -> Result<Object, WholeProblem> {
         let Self { metadata, spec, status } = self;
         let offered = if status.allocatable.is_empty() { &status.capacity } else { &status.allocatable };
         if offered.is_empty() {
@@ -72,21 +72,25 @@ impl Row for NodeObject<'_> {
             return Err(WholeProblem { field: "status", problem });
         }
         let node = Node {
-            name: cluster.text(&metadata.name.0),
+            name: pools.text(&metadata.name.0),
             uid: metadata.uid(),
-            labels: metadata.labels(cluster),
-            annotations: metadata.annotations(cluster),
-            taints: spec.taints.iter().map(|taint| taint.to_taint(cluster)).collect(),
-            allocatable: offered.to_resources(cluster),
+            labels: metadata.labels(pools),
+            annotations: metadata.annotations(pools),
+            taints: spec.taints.iter().map(|taint| taint.to_taint(pools)).collect(),
+            allocatable: offered.to_resources(pools),
             unschedulable: spec.unschedulable,
             // kube-scheduler goes by taints alone: a node that says nothing of itself is one to use.
             ready: status.conditions.iter().all(|condition| *condition.kind != *"Ready" || condition.holds()),
             created: metadata.created(),
             deleting: metadata.deletion().is_some(),
             launching: false,
-            addresses: addresses(&status.addresses, cluster),
+            addresses: addresses(&status.addresses, pools),
         };
-        Ok(cluster.add_node(node)?)
+        Ok(Object::Node(node))
+    }
+
+    fn metadata(&self) -> &Metadata<'a> {
+        &self.metadata
     }
 
     fn newest(&self) -> Option<Timestamp> {

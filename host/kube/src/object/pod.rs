@@ -1,13 +1,13 @@
 //! Pods.
 
-use plimsoll_model::{ClusterBuilder, Millis, Phase, Pod, Scheduling, Timestamp};
+use plimsoll_model::{Millis, Phase, Pod, Pools, Scheduling, Timestamp};
 use serde::Deserialize;
 
 use super::condition::{self, Condition};
 use super::field::{Str, nullable};
 use super::metadata::Metadata;
 use super::pod_spec::PodSpec;
-use super::{Row, WholeProblem};
+use super::{Object, Row, WholeProblem};
 
 /// What a pod gets to stop if it does not say, in seconds.
 const DEFAULT_GRACE: u64 = 30;
@@ -36,33 +36,37 @@ struct Status<'a> {
 
 // === impl PodObject ===
 
-impl Row for PodObject<'_> {
-    fn add_to(self, cluster: &mut ClusterBuilder) -> Result<(), WholeProblem> {
+impl<'a> Row<'a> for PodObject<'a> {
+    fn row(self, pools: &mut Pools) -> Result<Object, WholeProblem> {
         let Self { metadata, spec, status } = self;
-        let labels = metadata.labels(cluster);
-        let shape = spec.shape(&labels, cluster);
+        let labels = metadata.labels(pools);
+        let shape = spec.shape(&labels, pools);
         let grace =
             spec.termination_grace_period_seconds.map_or(DEFAULT_GRACE, |seconds| seconds.max(0).unsigned_abs());
         let pod = Pod {
-            namespace: metadata.namespace(cluster),
+            namespace: metadata.namespace(pools),
             name: (*metadata.name.0).into(),
             uid: metadata.uid(),
             labels,
-            annotations: metadata.annotations(cluster),
-            owner: metadata.owner(cluster),
-            shape: cluster.shape(shape),
-            node: spec.node_name.some(cluster),
+            annotations: metadata.annotations(pools),
+            owner: metadata.owner(pools),
+            shape: pools.shape(shape),
+            node: spec.node_name.some(pools),
             phase: Phase::parse(&status.phase),
-            scheduling: status.scheduling(&spec, cluster),
-            priority_class: spec.priority_class_name.some(cluster),
+            scheduling: status.scheduling(&spec, pools),
+            priority_class: spec.priority_class_name.some(pools),
             ready: condition::holds(&status.conditions, "Ready"),
             created: metadata.created(),
             deletion: metadata.deletion(),
             grace: Millis::from_secs(grace),
             volumes: spec.volumes(),
-            claims: spec.claims(&metadata.name.0, cluster),
+            claims: spec.claims(&metadata.name.0, pools),
         };
-        Ok(cluster.add_pod(pod)?)
+        Ok(Object::Pod(pod))
+    }
+
+    fn metadata(&self) -> &Metadata<'a> {
+        &self.metadata
     }
 
     fn newest(&self) -> Option<Timestamp> {
@@ -73,14 +77,14 @@ impl Row for PodObject<'_> {
 // === impl Status ===
 
 impl Status<'_> {
-    fn scheduling(&self, spec: &PodSpec<'_>, cluster: &mut ClusterBuilder) -> Scheduling {
+    fn scheduling(&self, spec: &PodSpec<'_>, pools: &mut Pools) -> Scheduling {
         let scheduled = self.conditions.iter().find(|condition| *condition.kind == *"PodScheduled");
         let held_by = scheduled.filter(|condition| condition.fails()).map_or("", |condition| &condition.reason);
         if !spec.node_name.is_empty() {
             Scheduling::Quiet
         } else if !spec.scheduling_gates.is_empty() || held_by == "SchedulingGated" {
             Scheduling::Gated
-        } else if let Some(node) = self.nominated_node_name.some(cluster) {
+        } else if let Some(node) = self.nominated_node_name.some(pools) {
             // Such a pod still has the condition Unschedulable, but room is being made for it.
             Scheduling::Nominated(node)
         } else if held_by == "Unschedulable" {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use plimsoll_model::{
-    ClusterBuilder, HostPort, InterPodRules, LabelSet, Os, PodShape, Preferences, Resources, Text, Volumes,
-    effective_requests, well_known,
+    HostPort, InterPodRules, LabelSet, Os, PodShape, Pools, Preferences, Resources, Text, Volumes, effective_requests,
+    well_known,
 };
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -67,26 +67,26 @@ struct PodOs<'a> {
 
 impl PodSpec<'_> {
     /// The shape of a pod with these labels.
-    pub(super) fn shape(&self, labels: &LabelSet, cluster: &mut ClusterBuilder) -> PodShape {
+    pub(super) fn shape(&self, labels: &LabelSet, pools: &mut Pools) -> PodShape {
         let scheduler = (*self.scheduler_name != *well_known::DEFAULT_SCHEDULER).then_some(&self.scheduler_name);
-        let (must_spread, may_spread) = spread::constraints(&self.topology_spread_constraints, labels, cluster);
+        let (must_spread, may_spread) = spread::constraints(&self.topology_spread_constraints, labels, pools);
         PodShape {
-            requests: self.requests(cluster),
-            node_selector: self.node_selector.to_set(cluster),
-            node_affinity: self.affinity.node.required(cluster),
-            tolerations: self.tolerations.iter().map(|toleration| toleration.to_toleration(cluster)).collect(),
-            host_ports: self.host_ports(cluster),
+            requests: self.requests(pools),
+            node_selector: self.node_selector.to_set(pools),
+            node_affinity: self.affinity.node.required(pools),
+            tolerations: self.tolerations.iter().map(|toleration| toleration.to_toleration(pools)).collect(),
+            host_ports: self.host_ports(pools),
             priority: self.priority,
-            scheduler: scheduler.and_then(|name| name.some(cluster)),
+            scheduler: scheduler.and_then(|name| name.some(pools)),
             inter_pod: InterPodRules {
-                affinity: self.affinity.pod.required(labels, cluster),
-                anti_affinity: self.affinity.pod_anti.required(labels, cluster),
+                affinity: self.affinity.pod.required(labels, pools),
+                anti_affinity: self.affinity.pod_anti.required(labels, pools),
                 spread: must_spread,
             },
             preferences: Preferences {
-                node_affinity: self.affinity.node.preferred(cluster),
-                affinity: self.affinity.pod.preferred(labels, cluster),
-                anti_affinity: self.affinity.pod_anti.preferred(labels, cluster),
+                node_affinity: self.affinity.node.preferred(pools),
+                affinity: self.affinity.pod.preferred(labels, pools),
+                anti_affinity: self.affinity.pod_anti.preferred(labels, pools),
                 spread: may_spread,
             },
             os: Os::parse(&self.os.name),
@@ -94,22 +94,21 @@ impl PodSpec<'_> {
         }
     }
 
-    fn requests(&self, cluster: &mut ClusterBuilder) -> Resources {
-        let containers: Vec<_> = self.containers.iter().map(|container| container.requests(cluster)).collect();
-        let init: Vec<_> = self.init_containers.iter().map(|container| container.requests(cluster)).collect();
+    fn requests(&self, pools: &mut Pools) -> Resources {
+        let containers: Vec<_> = self.containers.iter().map(|container| container.requests(pools)).collect();
+        let init: Vec<_> = self.init_containers.iter().map(|container| container.requests(pools)).collect();
         let mut requests = effective_requests(&containers, &init, &Resources::default());
         let all = || self.containers.iter().chain(&self.init_containers);
-        self.resources.write_pod_level(&mut requests, |name| all().any(|container| container.names(name)), cluster);
-        requests.add(&self.overhead.to_resources(cluster), 1);
+        self.resources.write_pod_level(&mut requests, |name| all().any(|container| container.names(name)), pools);
+        requests.add(&self.overhead.to_resources(pools), 1);
         requests.pods = 1;
         requests
     }
 
     /// Of init containers only sidecars are there while the pod runs.
-    fn host_ports(&self, cluster: &mut ClusterBuilder) -> Vec<HostPort> {
+    fn host_ports(&self, pools: &mut Pools) -> Vec<HostPort> {
         let running = self.containers.iter().chain(self.init_containers.iter().filter(|container| container.sidecar()));
-        let mut ports: Vec<_> =
-            running.flat_map(|container| container.host_ports(self.host_network, cluster)).collect();
+        let mut ports: Vec<_> = running.flat_map(|container| container.host_ports(self.host_network, pools)).collect();
         ports.sort_unstable();
         ports.dedup();
         ports
@@ -120,8 +119,8 @@ impl PodSpec<'_> {
     }
 
     /// Names of the claims that a pod of this name mounts, sorted.
-    pub(super) fn claims(&self, pod: &str, cluster: &mut ClusterBuilder) -> Arc<[Text]> {
-        let mut names: Vec<_> = self.volumes.iter().filter_map(|volume| volume.claim(pod, cluster)).collect();
+    pub(super) fn claims(&self, pod: &str, pools: &mut Pools) -> Arc<[Text]> {
+        let mut names: Vec<_> = self.volumes.iter().filter_map(|volume| volume.claim(pod, pools)).collect();
         if names.is_empty() {
             // Unlike an empty list from elsewhere, this one takes no memory.
             return Arc::default();

@@ -1,6 +1,6 @@
 //! Volumes of pods.
 
-use plimsoll_model::{ClusterBuilder, Text};
+use plimsoll_model::{Pools, Text};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -48,10 +48,10 @@ impl PodVolume<'_> {
 
     /// The name of the claim behind it. That of a generic ephemeral volume is made of the names of pod and volume
     /// (Kubernetes, "Ephemeral Volumes").
-    pub(super) fn claim(&self, pod: &str, cluster: &mut ClusterBuilder) -> Option<Text> {
+    pub(super) fn claim(&self, pod: &str, pools: &mut Pools) -> Option<Text> {
         match &self.persistent_volume_claim {
-            Some(source) => Some(cluster.text(&source.claim_name.0)),
-            None => self.ephemeral.map(|_| cluster.text(&format!("{pod}-{}", &*self.name))),
+            Some(source) => Some(pools.text(&source.claim_name.0)),
+            None => self.ephemeral.map(|_| pools.text(&format!("{pod}-{}", &*self.name))),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use plimsoll_model::{Bytes, ClusterBuilder, Quantity, Resources};
+use plimsoll_model::{Bytes, Pools, Quantity, Resources};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 use super::field::Str;
@@ -26,9 +26,9 @@ impl Quantities<'_> {
     }
 
     /// The amounts in the model's units.
-    pub(super) fn to_resources(&self, cluster: &mut ClusterBuilder) -> Resources {
+    pub(super) fn to_resources(&self, pools: &mut Pools) -> Resources {
         let mut resources = Resources::default();
-        self.write_to(&mut resources, cluster);
+        self.write_to(&mut resources, pools);
         resources
     }
 
@@ -44,17 +44,12 @@ impl Quantities<'_> {
     }
 
     /// Sets the resources that are named here; others stay.
-    pub(super) fn write_to(&self, resources: &mut Resources, cluster: &mut ClusterBuilder) {
-        self.write_some(resources, |_| true, cluster);
+    pub(super) fn write_to(&self, resources: &mut Resources, pools: &mut Pools) {
+        self.write_some(resources, |_| true, pools);
     }
 
     /// Sets those of the resources named here that `counts` accepts; others stay.
-    pub(super) fn write_some(
-        &self,
-        resources: &mut Resources,
-        counts: impl Fn(&str) -> bool,
-        cluster: &mut ClusterBuilder,
-    ) {
+    pub(super) fn write_some(&self, resources: &mut Resources, counts: impl Fn(&str) -> bool, pools: &mut Pools) {
         for (name, Amount(amount)) in self.0.iter().filter(|(name, _)| counts(name)) {
             match &**name {
                 "cpu" => resources.cpu = amount.cpu(),
@@ -62,7 +57,7 @@ impl Quantities<'_> {
                 "ephemeral-storage" => resources.ephemeral_storage = amount.bytes(),
                 "pods" => resources.pods = amount.units(),
                 volumes if volumes.starts_with(ATTACHABLE) => {}
-                extended => resources.set_extended(cluster.text(extended), amount.units()),
+                extended => resources.set_extended(pools.text(extended), amount.units()),
             }
         }
     }

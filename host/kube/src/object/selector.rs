@@ -1,6 +1,6 @@
 //! Label selectors and node selectors.
 
-use plimsoll_model::{ClusterBuilder, LabelSelector, LabelSet, NodeSelector, NodeSelectorTerm, Operator, Requirement};
+use plimsoll_model::{LabelSelector, LabelSet, NodeSelector, NodeSelectorTerm, Operator, Pools, Requirement};
 use serde::Deserialize;
 
 use super::field::{Pairs, Str, nullable};
@@ -44,10 +44,10 @@ struct RequirementObject<'a> {
 }
 
 impl LabelSelectorObject<'_> {
-    pub(super) fn to_selector(&self, cluster: &mut ClusterBuilder) -> LabelSelector {
+    pub(super) fn to_selector(&self, pools: &mut Pools) -> LabelSelector {
         LabelSelector {
-            match_labels: self.match_labels.to_set(cluster),
-            match_expressions: requirements(&self.match_expressions, cluster),
+            match_labels: self.match_labels.to_set(pools),
+            match_expressions: requirements(&self.match_expressions, pools),
         }
     }
 
@@ -58,9 +58,9 @@ impl LabelSelectorObject<'_> {
         labels: &LabelSet,
         like: &[Str<'_>],
         unlike: &[Str<'_>],
-        cluster: &mut ClusterBuilder,
+        pools: &mut Pools,
     ) -> LabelSelector {
-        let mut selector = self.to_selector(cluster);
+        let mut selector = self.to_selector(pools);
         for (keys, operator) in [(like, Operator::In), (unlike, Operator::NotIn)] {
             for key in keys {
                 // API servers write the condition into the selector, with the value the label had at that time.
@@ -68,7 +68,7 @@ impl LabelSelectorObject<'_> {
                 if let Some(value) = labels.get(key)
                     && !selector.match_expressions.iter().any(written)
                 {
-                    let requirement = Requirement { key: cluster.text(key), operator, values: vec![value.clone()] };
+                    let requirement = Requirement { key: pools.text(key), operator, values: vec![value.clone()] };
                     selector.match_expressions.push(requirement);
                 }
             }
@@ -78,29 +78,29 @@ impl LabelSelectorObject<'_> {
 }
 
 impl NodeSelectorObject<'_> {
-    pub(super) fn to_selector(&self, cluster: &mut ClusterBuilder) -> NodeSelector {
-        NodeSelector { terms: self.node_selector_terms.iter().filter_map(|term| term.to_term(cluster)).collect() }
+    pub(super) fn to_selector(&self, pools: &mut Pools) -> NodeSelector {
+        NodeSelector { terms: self.node_selector_terms.iter().filter_map(|term| term.to_term(pools)).collect() }
     }
 }
 
 impl NodeSelectorTermObject<'_> {
     /// The scheduler cannot read a term with an impossible label value, so that it holds for no node: `None`.
-    pub(super) fn to_term(&self, cluster: &mut ClusterBuilder) -> Option<NodeSelectorTerm> {
+    pub(super) fn to_term(&self, pools: &mut Pools) -> Option<NodeSelectorTerm> {
         let mut values = self.match_expressions.iter().flat_map(|object| &object.values);
         values.all(|value| label_value(value)).then(|| NodeSelectorTerm {
-            match_expressions: requirements(&self.match_expressions, cluster),
-            match_fields: requirements(&self.match_fields, cluster),
+            match_expressions: requirements(&self.match_expressions, pools),
+            match_fields: requirements(&self.match_fields, pools),
         })
     }
 }
 
-fn requirements(objects: &[RequirementObject<'_>], cluster: &mut ClusterBuilder) -> Vec<Requirement> {
+fn requirements(objects: &[RequirementObject<'_>], pools: &mut Pools) -> Vec<Requirement> {
     objects
         .iter()
         .map(|object| Requirement {
-            key: cluster.text(&object.key),
+            key: pools.text(&object.key),
             operator: object.operator.0,
-            values: object.values.iter().map(|value| cluster.text(value)).collect(),
+            values: object.values.iter().map(|value| pools.text(value)).collect(),
         })
         .collect()
 }

@@ -1,6 +1,6 @@
 //! Topology spread constraints.
 
-use plimsoll_model::{ClusterBuilder, LabelSet, NodeInclusion, SpreadConstraint};
+use plimsoll_model::{LabelSet, NodeInclusion, Pools, SpreadConstraint};
 use serde::Deserialize;
 
 use super::field::{Str, nullable};
@@ -32,7 +32,7 @@ pub(super) struct Spread<'a> {
 pub(super) fn constraints(
     objects: &[Spread<'_>],
     labels: &LabelSet,
-    cluster: &mut ClusterBuilder,
+    pools: &mut Pools,
 ) -> (Vec<SpreadConstraint>, Vec<SpreadConstraint>) {
     let (mut required, mut preferred) = (Vec::new(), Vec::new());
     for object in objects {
@@ -40,18 +40,18 @@ pub(super) fn constraints(
             Some(WhenUnsatisfiable::ScheduleAnyway) => &mut preferred,
             Some(WhenUnsatisfiable::DoNotSchedule) | None => &mut required,
         };
-        list.push(object.to_constraint(labels, cluster));
+        list.push(object.to_constraint(labels, pools));
     }
     (required, preferred)
 }
 
 impl Spread<'_> {
     /// Policies that are not given are those of Kubernetes, "Pod Topology Spread Constraints".
-    fn to_constraint(&self, labels: &LabelSet, cluster: &mut ClusterBuilder) -> SpreadConstraint {
+    fn to_constraint(&self, labels: &LabelSet, pools: &mut Pools) -> SpreadConstraint {
         let selector = self.label_selector.as_ref();
         SpreadConstraint {
-            selector: selector.map(|selector| selector.to_selector_of(labels, &self.match_label_keys, &[], cluster)),
-            topology_key: cluster.text(&self.topology_key),
+            selector: selector.map(|selector| selector.to_selector_of(labels, &self.match_label_keys, &[], pools)),
+            topology_key: pools.text(&self.topology_key),
             max_skew: self.max_skew.get(),
             min_domains: self.min_domains,
             node_affinity_policy: self.node_affinity_policy.0.unwrap_or(NodeInclusion::Honor),

@@ -1,11 +1,11 @@
 //! Storage classes.
 
-use plimsoll_model::{ClusterBuilder, NodeSelectorTerm, Operator, Requirement, StorageClass, Timestamp};
+use plimsoll_model::{NodeSelectorTerm, Operator, Pools, Requirement, StorageClass};
 use serde::Deserialize;
 
 use super::field::{Str, nullable};
 use super::metadata::Metadata;
-use super::{Row, WholeProblem};
+use super::{Object, Row, WholeProblem};
 
 /// Annotations of the default class: the present one, and that of Kubernetes before 1.6.
 const DEFAULT_CLASS: [&str; 2] =
@@ -41,32 +41,31 @@ struct TopologyRequirement<'a> {
     values: Vec<Str<'a>>,
 }
 
-impl Row for StorageClassObject<'_> {
-    fn add_to(self, cluster: &mut ClusterBuilder) -> Result<(), WholeProblem> {
+impl<'a> Row<'a> for StorageClassObject<'a> {
+    fn row(self, pools: &mut Pools) -> Result<Object, WholeProblem> {
         let Self { metadata, provisioner, volume_binding_mode, allowed_topologies } = self;
         let marked = |key: &&str| metadata.annotations.get(key).is_some_and(|value| **value == *"true");
         let class = StorageClass {
-            name: cluster.text(&metadata.name.0),
-            provisioner: cluster.text(&provisioner),
+            name: pools.text(&metadata.name.0),
+            provisioner: pools.text(&provisioner),
             waits_for_consumer: *volume_binding_mode == *"WaitForFirstConsumer",
-            allowed_topologies: allowed_topologies.iter().map(|term| term.to_term(cluster)).collect(),
+            allowed_topologies: allowed_topologies.iter().map(|term| term.to_term(pools)).collect(),
             default: DEFAULT_CLASS.iter().any(marked),
         };
-        cluster.add_storage_class(class);
-        Ok(())
+        Ok(Object::StorageClass(class))
     }
 
-    fn newest(&self) -> Option<Timestamp> {
-        self.metadata.created()
+    fn metadata(&self) -> &Metadata<'a> {
+        &self.metadata
     }
 }
 
 impl TopologyTerm<'_> {
-    fn to_term(&self, cluster: &mut ClusterBuilder) -> NodeSelectorTerm {
+    fn to_term(&self, pools: &mut Pools) -> NodeSelectorTerm {
         let requirements = self.match_label_expressions.iter().map(|requirement| Requirement {
-            key: cluster.text(&requirement.key),
+            key: pools.text(&requirement.key),
             operator: Operator::In,
-            values: requirement.values.iter().map(|value| cluster.text(value)).collect(),
+            values: requirement.values.iter().map(|value| pools.text(value)).collect(),
         });
         NodeSelectorTerm { match_expressions: requirements.collect(), match_fields: Vec::new() }
     }

@@ -1,6 +1,6 @@
 //! Taints and tolerations.
 
-use plimsoll_model::{ClusterBuilder, Taint, TaintEffect, Toleration};
+use plimsoll_model::{Pools, Taint, TaintEffect, Toleration};
 use serde::Deserialize;
 
 use super::field::{Str, nullable};
@@ -30,17 +30,17 @@ pub(super) struct TolerationObject<'a> {
 }
 
 impl TaintObject<'_> {
-    pub(super) fn to_taint(&self, cluster: &mut ClusterBuilder) -> Taint {
-        Taint { key: cluster.text(&self.key), value: cluster.text(&self.value), effect: self.effect.0 }
+    pub(super) fn to_taint(&self, pools: &mut Pools) -> Taint {
+        Taint { key: pools.text(&self.key), value: pools.text(&self.value), effect: self.effect.0 }
     }
 }
 
 impl TolerationObject<'_> {
-    pub(super) fn to_toleration(&self, cluster: &mut ClusterBuilder) -> Toleration {
+    pub(super) fn to_toleration(&self, pools: &mut Pools) -> Toleration {
         let exists = self.operator.0 == Some(TolerationOperator::Exists);
         Toleration {
-            key: self.key.some(cluster),
-            value: (!exists).then(|| cluster.text(&self.value)),
+            key: self.key.some(pools),
+            value: (!exists).then(|| pools.text(&self.value)),
             effect: self.effect.0,
         }
     }

@@ -1,13 +1,13 @@
 //! Persistent volumes.
 
-use plimsoll_model::{ClusterBuilder, Timestamp, Volume};
+use plimsoll_model::{Pools, Volume};
 use serde::Deserialize;
 
 use super::field::{Str, nullable};
 use super::metadata::Metadata;
 use super::quantities::Quantities;
 use super::selector::NodeSelectorObject;
-use super::{Row, WholeProblem};
+use super::{Object, Row, WholeProblem};
 
 /// A `PersistentVolume`.
 #[derive(Debug, Deserialize)]
@@ -81,27 +81,26 @@ struct Status<'a> {
 
 // === impl VolumeObject ===
 
-impl Row for VolumeObject<'_> {
-    fn add_to(self, cluster: &mut ClusterBuilder) -> Result<(), WholeProblem> {
+impl<'a> Row<'a> for VolumeObject<'a> {
+    fn row(self, pools: &mut Pools) -> Result<Object, WholeProblem> {
         let Self { metadata, spec, status } = self;
         let class = metadata.storage_class().unwrap_or(&spec.storage_class_name);
         let (driver, handle) = spec.driver_and_handle().unwrap_or_default();
         let volume = Volume {
-            name: cluster.text(&metadata.name.0),
-            labels: metadata.labels(cluster),
-            node_affinity: spec.node_affinity.required.as_ref().map(|required| required.to_selector(cluster)),
-            class: cluster.text(class),
+            name: pools.text(&metadata.name.0),
+            labels: metadata.labels(pools),
+            node_affinity: spec.node_affinity.required.as_ref().map(|required| required.to_selector(pools)),
+            class: pools.text(class),
             capacity: spec.capacity.storage(),
-            driver: (!driver.is_empty()).then(|| cluster.text(driver)),
-            handle: cluster.text(handle),
+            driver: (!driver.is_empty()).then(|| pools.text(driver)),
+            handle: pools.text(handle),
             available: *status.phase == *"Available",
         };
-        cluster.add_volume(volume);
-        Ok(())
+        Ok(Object::Volume(volume))
     }
 
-    fn newest(&self) -> Option<Timestamp> {
-        self.metadata.created()
+    fn metadata(&self) -> &Metadata<'a> {
+        &self.metadata
     }
 }
 

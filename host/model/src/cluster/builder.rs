@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::{Cluster, Pools, Snapshot};
 use crate::{
-    CsiNode, DaemonSet, DisruptionBudget, LabelSet, Machine, Node, Owner, Pod, PodShape, SigningRequest, StorageClass,
-    Text, Volume, VolumeClaim,
+    CsiNode, DaemonSet, DisruptionBudget, LabelSet, Machine, Node, Owner, Pod, PodShape, PriorityClass, SigningRequest,
+    StorageClass, Text, Volume, VolumeClaim, Workload, WorkloadKind,
 };
 
 /// Collects objects for a snapshot and makes equal parts one.
@@ -23,6 +23,8 @@ pub struct ClusterBuilder {
     storage_classes: BTreeMap<Text, StorageClass>,
     csi_nodes: BTreeMap<Text, CsiNode>,
     daemon_sets: BTreeMap<(Text, Text), DaemonSet>,
+    priority_classes: BTreeMap<Text, PriorityClass>,
+    workloads: BTreeMap<(WorkloadKind, Text, Text), Workload>,
     namespaces: HashMap<Text, Arc<LabelSet>>,
 }
 
@@ -127,6 +129,16 @@ impl ClusterBuilder {
         self.daemon_sets.insert((daemon_set.namespace.clone(), daemon_set.name.clone()), daemon_set);
     }
 
+    /// Adds a priority class. The same name again replaces the earlier copy.
+    pub fn add_priority_class(&mut self, class: PriorityClass) {
+        self.priority_classes.insert(class.name.clone(), class);
+    }
+
+    /// Adds a workload. The same name again replaces the earlier copy.
+    pub fn add_workload(&mut self, workload: Workload) {
+        self.workloads.insert((workload.kind, workload.namespace.clone(), workload.name.clone()), workload);
+    }
+
     /// Adds a namespace.
     pub fn add_namespace(&mut self, name: Text, labels: Arc<LabelSet>) {
         self.namespaces.insert(name, labels);
@@ -150,12 +162,15 @@ impl From<ClusterBuilder> for Cluster {
         let mut cluster = Cluster { pools: builder.pools, ..Cluster::default() };
         cluster.now.budgets = builder.budgets.into_values().collect();
         cluster.now.signing_requests = builder.signing_requests.into_values().collect();
+        cluster.machine_keys = builder.machines.keys().map(|name| (name.clone(), Text::default())).collect();
         cluster.now.machines = builder.machines.into_values().collect();
         cluster.now.claims = builder.claims.into_iter().collect();
         cluster.now.volumes = builder.volumes.into_iter().collect();
         cluster.now.storage_classes = builder.storage_classes.into_iter().collect();
         cluster.now.csi_nodes = builder.csi_nodes.into_iter().collect();
         cluster.now.daemon_sets = builder.daemon_sets.into_iter().collect();
+        cluster.now.priority_classes = builder.priority_classes.into_iter().collect();
+        cluster.now.workloads = builder.workloads.into_iter().collect();
         cluster.now.namespaces = builder.namespaces.into_iter().collect();
 
         let mut nodes: Vec<Node> = builder.nodes.into_values().collect();

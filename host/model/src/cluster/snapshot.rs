@@ -8,8 +8,8 @@ use imbl::{HashMap, OrdMap, OrdSet, Vector};
 use super::order::Order;
 use super::table::Table;
 use crate::{
-    CsiNode, DaemonSet, DisruptionBudget, LabelSelector, LabelSet, Machine, Node, Owner, Phase, Pod, Resources,
-    SigningRequest, StorageClass, Text, Volume, VolumeClaim,
+    CsiNode, DaemonSet, DisruptionBudget, LabelSelector, LabelSet, Machine, Node, Owner, Phase, Pod, PriorityClass,
+    Resources, SigningRequest, StorageClass, Text, Volume, VolumeClaim, Workload, WorkloadKind,
 };
 
 /// A node: its slot.
@@ -28,7 +28,7 @@ pub struct PodId(pub u32);
 /// What differs from the snapshot of the version before, for whoever kept something that was computed from that one.
 /// The first snapshot of a lineage has none before it: there `wide` is true and the lists are empty.
 ///
-/// Budgets, signing requests, machines and DaemonSets are not in it.
+/// Budgets, signing requests, machines, DaemonSets, priority classes and workloads are not in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Nodes that are new, changed or gone, sorted, each once. The id of one that is gone may be
@@ -66,6 +66,8 @@ pub struct Snapshot {
     pub(super) storage_classes: OrdMap<Text, StorageClass>,
     pub(super) csi_nodes: OrdMap<Text, CsiNode>,
     pub(super) daemon_sets: OrdMap<(Text, Text), DaemonSet>,
+    pub(super) priority_classes: OrdMap<Text, PriorityClass>,
+    pub(super) workloads: OrdMap<(WorkloadKind, Text, Text), Workload>,
     pub(super) namespaces: HashMap<Text, Arc<LabelSet>>,
 }
 
@@ -242,6 +244,41 @@ impl Snapshot {
     /// Every DaemonSet, in the order of namespaces and names.
     pub fn daemon_sets(&self) -> impl Iterator<Item = &DaemonSet> {
         self.daemon_sets.values()
+    }
+
+    /// The priority class of this name.
+    pub fn priority_class(&self, name: &str) -> Option<&PriorityClass> {
+        self.priority_classes.get(name)
+    }
+
+    /// Every priority class, in the order of names.
+    pub fn priority_classes(&self) -> impl Iterator<Item = &PriorityClass> {
+        self.priority_classes.values()
+    }
+
+    /// The priority of a pod that names this class, as admission sets it: without a class that of the default one,
+    /// or 0; `None` for a class that is not known. Of several defaults the lowest counts (kubernetes,
+    /// `plugin/pkg/admission/priority`).
+    pub fn priority_of(&self, class: Option<&str>) -> Option<i32> {
+        match class {
+            Some(name) => self.priority_class(name).map(|class| class.value),
+            None => {
+                let defaults = self.priority_classes().filter(|class| class.global_default);
+                Some(defaults.map(|class| class.value).min().unwrap_or(0))
+            }
+        }
+    }
+
+    /// The workload that this owner stands for; `None` if it is gone, even where another has its name, or if it is of
+    /// another kind (see [`WorkloadKind::of`]).
+    pub fn workload(&self, owner: &Owner) -> Option<&Workload> {
+        let key = (WorkloadKind::of(owner)?, owner.namespace.clone(), owner.name.clone());
+        self.workloads.get(&key).filter(|workload| workload.uid == owner.uid)
+    }
+
+    /// Every workload, in the order of kinds, namespaces and names.
+    pub fn workloads(&self) -> impl Iterator<Item = &Workload> {
+        self.workloads.values()
     }
 
     /// Every namespace that is known, with its labels, in no order.

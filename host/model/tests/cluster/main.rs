@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use plimsoll_model::{
-    Address, AddressKind, Changes, Cluster, ClusterBuilder, Millis, Node, NodeId, Owner, Phase, Pod, PodId, PodShape,
-    Scheduling, Snapshot, Taint, TaintEffect, Timestamp,
+    Address, AddressKind, Changes, Cluster, ClusterBuilder, CsiNode, DisruptionBudget, Millis, Node, NodeId, Owner,
+    Phase, Pod, PodId, PodShape, PriorityClass, Scheduling, Snapshot, Taint, TaintEffect, Timestamp, Uid, WorkloadKind,
 };
 use proptest::prelude::*;
 
@@ -47,6 +47,8 @@ fn found(snapshot: &Snapshot) -> Vec<String> {
     each(&mut lines, snapshot.storage_classes().map(|class| snapshot.storage_class(&class.name).unwrap()));
     each(&mut lines, ["a", "b", "c"].iter().filter_map(|node| snapshot.csi_node(node)));
     each(&mut lines, snapshot.daemon_sets());
+    each(&mut lines, snapshot.priority_classes().map(|class| snapshot.priority_class(&class.name).unwrap()));
+    each(&mut lines, snapshot.workloads());
     each(&mut lines, ["a", "b", "c"].iter().filter_map(|name| Some((name, snapshot.namespace_labels(name)?))));
     assert_eq!((snapshot.nodes().count(), snapshot.pods().count()), (snapshot.node_count(), snapshot.pod_count()));
     assert!(snapshot.find_node("nobody").is_none() && snapshot.find_pod("shop", "nobody").is_none());
@@ -99,12 +101,16 @@ proptest! {
         (world.wide, world.removed) = Default::default();
         let mut before = rows(&last);
         let mut kept = vec![(last.clone(), world.expected())];
+        let mut revision = cluster.revision();
 
         for step in steps.into_iter().chain([Step::Snapshot]) {
             if !world.step(step, &mut cluster) {
                 continue;
             }
             let snapshot = cluster.snapshot();
+            // Whoever looks only when the revision has moved misses nothing.
+            let moved = std::mem::replace(&mut revision, cluster.revision()) != cluster.revision();
+            prop_assert!(moved || found(&last) == found(&snapshot));
             prop_assert_eq!((snapshot.version(), snapshot.lineage()), (last.version() + 1, last.lineage()));
             prop_assert_eq!(found(&snapshot), world.expected());
             let scratch = world.builder().build();
@@ -229,4 +235,96 @@ fn the_seed_is_that_of_the_names() {
     ]
     .into();
     assert_eq!(seeds.len(), 7);
+}
+
+#[test]
+fn what_is_put_in_as_it_was_is_no_change() {
+    let mut cluster = Cluster::default();
+    let put: [fn(&mut Cluster); 13] = [
+        |cluster| cluster.upsert_node(node("n1", 0, true)),
+        |cluster| cluster.upsert_pod(pod("shop", "web", 0)),
+        |cluster| {
+            let budget = DisruptionBudget {
+                namespace: "shop".into(),
+                name: "web".into(),
+                selector: None,
+                disruptions_allowed: 1,
+            };
+            cluster.upsert_budget(budget);
+        },
+        |cluster| cluster.upsert_signing_request(samples::signing_request("csr", 1)),
+        |cluster| cluster.upsert_machine(samples::machine("m", 1)),
+        |cluster| cluster.upsert_claim(samples::claim("data", 1)),
+        |cluster| cluster.upsert_volume(samples::volume("v", 1)),
+        |cluster| cluster.upsert_storage_class(samples::storage_class("fast", 1)),
+        |cluster| cluster.upsert_csi_node(CsiNode { node: "n1".into(), drivers: Vec::new() }),
+        |cluster| cluster.upsert_daemon_set(samples::daemon_set("agent", 1)),
+        |cluster| cluster.upsert_priority_class(samples::priority_class("high", 1)),
+        |cluster| cluster.upsert_workload(samples::workload("web", 1)),
+        |cluster| cluster.upsert_namespace("shop".into(), labels("shop")),
+    ];
+    for (at, put) in put.into_iter().enumerate() {
+        let empty = cluster.revision();
+        put(&mut cluster);
+        let full = cluster.revision();
+        assert!(full > empty, "{at}");
+        put(&mut cluster);
+        assert_eq!(cluster.revision(), full, "{at}");
+    }
+    let full = cluster.revision();
+    cluster.remove_pod("shop", "nobody");
+    cluster.remove_machine_of("elsewhere", "m");
+    cluster.remove_workload(WorkloadKind::Job, "shop", "web");
+    assert_eq!(cluster.revision(), full);
+}
+
+#[test]
+fn machines_of_several_inventories_may_have_one_name() {
+    let mut cluster = Cluster::default();
+    for (inventory, variant) in [("b", 0), ("", 1), ("a", 2), ("b", 3)] {
+        cluster.upsert_machine_of(inventory, samples::machine("m", variant));
+    }
+    cluster.upsert_machine_of("a", samples::machine("l", 0));
+    let nodes = |cluster: &mut Cluster| {
+        let snapshot = cluster.snapshot();
+        snapshot.machines().iter().map(|machine| machine.node.clone().unwrap().to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(nodes(&mut cluster), ["n1", "n2", "n3", "n4"]);
+    cluster.remove_machine("m");
+    cluster.remove_machine_of("a", "l");
+    assert_eq!(nodes(&mut cluster), ["n3", "n4"]);
+}
+
+#[test]
+fn an_owner_is_found_as_long_as_it_is_the_same() {
+    let mut cluster = Cluster::default();
+    cluster.upsert_workload(samples::workload("7", 3));
+    let snapshot = cluster.snapshot();
+    let own = owner("shop", 7).as_ref().clone();
+    assert_eq!(snapshot.workload(&own).map(|workload| workload.desired), Some(Some(3)));
+    for other in [
+        Owner { uid: Uid::Uuid(8), ..own.clone() },
+        Owner { kind: "StatefulSet".into(), ..own.clone() },
+        Owner { api_version: "apps.kruise.io/v1".into(), ..own.clone() },
+        Owner { namespace: "team".into(), ..own.clone() },
+    ] {
+        assert!(snapshot.workload(&other).is_none(), "{other:?}");
+    }
+    for kind in WorkloadKind::ALL {
+        let version = if kind.group().is_empty() { "v1".to_owned() } else { format!("{}/v1", kind.group()) };
+        let owner = Owner { kind: kind.name().into(), api_version: version.as_str().into(), ..own.clone() };
+        assert_eq!(WorkloadKind::of(&owner), Some(kind));
+    }
+}
+
+#[test]
+fn pods_have_the_priority_of_their_class() {
+    let mut cluster = Cluster::default();
+    assert_eq!(cluster.snapshot().priority_of(None), Some(0));
+    for (name, value, global_default) in [("high", 9, false), ("low", -5, true), ("other", 3, true)] {
+        cluster.upsert_priority_class(PriorityClass { name: name.into(), value, global_default, preempts: true });
+    }
+    let snapshot = cluster.snapshot();
+    assert_eq!(snapshot.priority_of(Some("high")), Some(9));
+    assert_eq!((snapshot.priority_of(None), snapshot.priority_of(Some("unknown"))), (Some(-5), None));
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use plimsoll_model::{
-    Bytes, CsrState, DaemonSet, LabelSet, Machine, Millis, Node, Owner, Phase, Pod, Resources, Scheduling,
-    SigningRequest, StorageClass, Timestamp, Uid, Volume, VolumeClaim, Volumes,
+    Bytes, CsrState, DaemonSet, LabelSet, Machine, Millis, Node, Owner, Phase, Pod, PriorityClass, Resources,
+    Scheduling, SigningRequest, StorageClass, Timestamp, Uid, Volume, VolumeClaim, Volumes, Workload, WorkloadKind,
 };
 
 pub const NAMESPACES: [&str; 2] = ["shop", "team"];
@@ -115,6 +115,24 @@ pub fn storage_class(name: &str, variant: u32) -> StorageClass {
         waits_for_consumer: variant > 0,
         allowed_topologies: Vec::new(),
         default: false,
+    }
+}
+
+pub fn priority_class(name: &str, variant: u32) -> PriorityClass {
+    let value = i32::try_from(variant).unwrap();
+    PriorityClass { name: name.into(), value, global_default: variant > 0, preempts: true }
+}
+
+pub fn workload(name: &str, variant: u32) -> Workload {
+    Workload {
+        kind: WorkloadKind::ReplicaSet,
+        namespace: "shop".into(),
+        name: name.into(),
+        uid: Uid::Uuid(7),
+        desired: Some(variant),
+        ready: 0,
+        owner: None,
+        deleting: false,
     }
 }
 

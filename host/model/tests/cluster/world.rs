@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use plimsoll_model::{
     Cluster, ClusterBuilder, CsiNode, DaemonSet, DisruptionBudget, LabelSelector, LabelSet, Machine, MilliCpu, Node,
-    Phase, Pod, PodShape, Resources, SigningRequest, StorageClass, Text, Uid, Volume, VolumeClaim,
+    Phase, Pod, PodShape, PriorityClass, Resources, SigningRequest, StorageClass, Text, Uid, Volume, VolumeClaim,
+    Workload, WorkloadKind,
 };
 use proptest::prelude::*;
 
 use crate::samples::{
-    CLAIMS, NAMESPACES, NODES, claim, daemon_set, labels, machine, node, owner, pod, signing_request, storage_class,
-    volume,
+    CLAIMS, NAMESPACES, NODES, claim, daemon_set, labels, machine, node, owner, pod, priority_class, signing_request,
+    storage_class, volume, workload,
 };
 
 /// Objects by kind and name, and what was done to them since the last snapshot.
@@ -28,6 +29,8 @@ pub struct World {
     storage_classes: BTreeMap<String, StorageClass>,
     csi_nodes: BTreeMap<String, CsiNode>,
     daemon_sets: BTreeMap<String, DaemonSet>,
+    priority_classes: BTreeMap<String, PriorityClass>,
+    workloads: BTreeMap<String, Workload>,
     namespaces: BTreeMap<String, Arc<LabelSet>>,
     /// UIDs with names of what was removed, even if it came back.
     pub removed: BTreeSet<String>,
@@ -57,8 +60,8 @@ pub fn steps() -> impl Strategy<Value = Vec<Step>> {
             Step::Pod { at, uid, node, phase, owner, claims, cpu }
         }),
         3 => at.prop_map(|(namespace, name)| Step::NoPod(namespace, name)),
-        4 => (0usize..9, 0usize..3, 0u32..2).prop_map(|(kind, name, variant)| Step::Other { kind, name, variant }),
-        2 => (0usize..9, 0usize..3).prop_map(|(kind, name)| Step::NoOther { kind, name }),
+        4 => (0usize..11, 0usize..3, 0u32..2).prop_map(|(kind, name, variant)| Step::Other { kind, name, variant }),
+        2 => (0usize..11, 0usize..3).prop_map(|(kind, name)| Step::NoOther { kind, name }),
         4 => Just(Step::Snapshot),
     ];
     prop::collection::vec(step, 1..120)
@@ -154,6 +157,16 @@ impl World {
                 cluster.upsert_daemon_set(new.clone());
                 self.daemon_sets.insert(key, new);
             }
+            8 => {
+                let new = priority_class(name, variant);
+                cluster.upsert_priority_class(new.clone());
+                self.priority_classes.insert(key, new);
+            }
+            9 => {
+                let new = workload(name, variant);
+                cluster.upsert_workload(new.clone());
+                self.workloads.insert(key, new);
+            }
             _ => {
                 let new = labels(variant);
                 cluster.upsert_namespace(text, new.clone());
@@ -197,6 +210,14 @@ impl World {
                 cluster.remove_daemon_set("shop", name);
                 self.daemon_sets.remove(name);
             }
+            8 => {
+                cluster.remove_priority_class(name);
+                self.priority_classes.remove(name);
+            }
+            9 => {
+                cluster.remove_workload(WorkloadKind::ReplicaSet, "shop", name);
+                self.workloads.remove(name);
+            }
             _ => {
                 cluster.remove_namespace(name);
                 self.wide |= self.namespaces.remove(name).is_some();
@@ -217,6 +238,8 @@ impl World {
         self.storage_classes.values().for_each(|class| builder.add_storage_class(class.clone()));
         self.csi_nodes.values().for_each(|csi_node| builder.add_csi_node(csi_node.clone()));
         self.daemon_sets.values().for_each(|daemon_set| builder.add_daemon_set(daemon_set.clone()));
+        self.priority_classes.values().for_each(|class| builder.add_priority_class(class.clone()));
+        self.workloads.values().for_each(|workload| builder.add_workload(workload.clone()));
         self.namespaces.iter().for_each(|(name, labels)| builder.add_namespace(name.as_str().into(), labels.clone()));
         builder
     }
@@ -253,6 +276,8 @@ impl World {
         each(&mut lines, self.storage_classes.values());
         each(&mut lines, self.csi_nodes.values());
         each(&mut lines, self.daemon_sets.values());
+        each(&mut lines, self.priority_classes.values());
+        each(&mut lines, self.workloads.values());
         each(&mut lines, &self.namespaces);
         lines
     }

@@ -72,7 +72,7 @@ pub struct MachineFacts {
     pub terminating: bool,
 }
 
-/// What a CSR policy answers.
+/// What becomes of a request. A policy answers one of the first three.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CsrVerdict {
     /// Sign it, and why.
@@ -81,4 +81,6 @@ pub enum CsrVerdict {
     Deny(String),
     /// Leave it, and why.
     Leave(String),
+    /// Look at it again once more is known, and why.
+    Retry(String),
 }

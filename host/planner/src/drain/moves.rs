@@ -34,6 +34,8 @@ pub(super) struct Moves<'a> {
     bound: Vec<(Tenant, NodeId)>,
     /// Moments to which the simulation is taken back in the end.
     marks: Vec<Mark>,
+    /// Nodes that are there, without those that have not joined.
+    joined: usize,
     looks: usize,
 }
 
@@ -116,6 +118,7 @@ impl<'a> Moves<'a> {
             guests,
             bound: Vec::new(),
             marks: vec![mark],
+            joined: snapshot.nodes().filter(|(_, node)| !node.launching).count(),
             looks: 0,
         }
     }
@@ -313,13 +316,13 @@ impl<'a> Moves<'a> {
 
     /// How many other nodes there are, and which filter keeps the pod off how many of them, the most frequent first.
     fn obstacles(&mut self, tenant: &Tenant, from: NodeId) -> String {
-        let others = self.snapshot.node_count().saturating_sub(1);
+        let others = self.joined.saturating_sub(1);
         self.looks = self.looks.saturating_add(others);
         if self.looks > MOST_LOOKS {
             return format!("0/{others} other nodes take it");
         }
         let mut counts: Vec<(Filter, u32)> = Vec::new();
-        for (id, _) in self.snapshot.nodes().filter(|(id, _)| *id != from) {
+        for (id, _) in self.snapshot.nodes().filter(|(id, node)| *id != from && !node.launching) {
             let filter = self.obstacle(tenant, id);
             match counts.iter_mut().find(|(known, _)| *known == filter) {
                 Some((_, count)) => *count += 1,

@@ -77,7 +77,8 @@ pub fn plan_scale_down(
     let groups = owners(snapshot, config);
     let mut kept = KeptNodes::new();
     let mut managed = Vec::new();
-    for (id, node) in snapshot.nodes() {
+    // Nodes that have not joined can neither go nor stay.
+    for (id, node) in snapshot.nodes().filter(|(_, node)| !node.launching) {
         match node_rule(config, snapshot, node, groups[id.0 as usize]) {
             Some(why) => {
                 kept.insert(id, why);
@@ -121,8 +122,11 @@ impl<'a> Planning<'a> {
         now: Timestamp,
     ) -> Self {
         let mut group_sizes = HashMap::new();
-        for group in groups.iter().flatten() {
-            *group_sizes.entry(group.name.as_str()).or_default() += 1;
+        // What has not joined keeps no group above its minimum.
+        for (id, _) in snapshot.nodes().filter(|(_, node)| !node.launching) {
+            if let Some(group) = groups[id.0 as usize] {
+                *group_sizes.entry(group.name.as_str()).or_default() += 1;
+            }
         }
         let mark = simulation.mark();
         await_starting(snapshot, simulation, scale_up, now);

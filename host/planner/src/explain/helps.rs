@@ -38,6 +38,10 @@ impl PodExplainer<'_> {
             PendingReason::FitsExistingNode => {
                 helps.push("wait for a node that is starting, or for the pods that are placed before it".to_owned());
             }
+            PendingReason::NodeLaunching => {
+                helps
+                    .push("wait for the launched node to join; if it does not, it is given up and reported".to_owned());
+            }
             PendingReason::DevicesNotSimulated | PendingReason::HeldByPolicy => {}
             PendingReason::PolicyFailed => {
                 helps.push("see how the policy failed, with `plimsoll simulate`".to_owned());
@@ -174,14 +178,15 @@ impl PodExplainer<'_> {
 /// True if a node that does not exist, or has no room, keeps the pod waiting.
 fn waits_for_room(reason: PendingReason) -> bool {
     use PendingReason::{
-        DaemonSetPodIgnored, DevicesNotSimulated, FitsExistingNode, OtherScheduler, Preempting, SchedulingGated,
-        UnboundImmediatePvc, VolumeInUse,
+        DaemonSetPodIgnored, DevicesNotSimulated, FitsExistingNode, NodeLaunching, OtherScheduler, Preempting,
+        SchedulingGated, UnboundImmediatePvc, VolumeInUse,
     };
     !matches!(
         reason,
         DaemonSetPodIgnored
             | DevicesNotSimulated
             | FitsExistingNode
+            | NodeLaunching
             | OtherScheduler
             | Preempting
             | SchedulingGated

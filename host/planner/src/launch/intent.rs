@@ -64,6 +64,18 @@ pub enum LaunchFailure {
 
 // === impl LaunchId ===
 
+impl LaunchId {
+    /// The identity of a decision's launch: the same for the same cluster, decision and place in it.
+    pub(super) fn of(cluster: &str, decision: &str, index: usize) -> Self {
+        // FNV-1a, 64 bits: short, and the same on every machine and in every release.
+        let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+        for byte in cluster.bytes().chain([0]).chain(decision.bytes()) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+        Self(format!("l{hash:016x}-{index}").into())
+    }
+}
+
 impl fmt::Display for LaunchId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -44,10 +44,17 @@ impl<'a> Allowance<'a> {
             free_ips: FreeIps::of(config),
         };
         for (_, node) in snapshot.nodes() {
+            let group = groups.group_of(node);
+            // A row that stands for a launched node shows what DaemonSets leave of it. It counts as when it was chosen.
+            let whole = group.filter(|_| node.launching).and_then(|(_, group)| {
+                let instance_type = group.instance_type(node.instance_type()?)?;
+                Some((instance_type.cpu, instance_type.memory))
+            });
+            let (cpu, memory) = whole.unwrap_or((node.allocatable.cpu, node.allocatable.memory));
             allowance.nodes = allowance.nodes.saturating_add(1);
-            allowance.cpu += node.allocatable.cpu;
-            allowance.memory += node.allocatable.memory;
-            let Some((group, _)) = groups.group_of(node) else { continue };
+            allowance.cpu += cpu;
+            allowance.memory += memory;
+            let Some((group, _)) = group else { continue };
             allowance.group_sizes[group] += 1;
             if let Some(zone) = node.zone() {
                 *allowance.zone_nodes.entry((group, zone.clone())).or_default() += 1;

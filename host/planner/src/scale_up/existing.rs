@@ -36,10 +36,14 @@ pub(crate) fn settle_pending(snapshot: &Snapshot, simulation: &mut Simulation, c
 }
 
 /// Nodes that are young and not ready yet are capacity on its way: they count as if they were ready, without the
-/// taints that they will lose.
+/// taints that they will lose. Rows that stand for launched nodes count as long as they are there.
 pub(crate) fn await_starting(snapshot: &Snapshot, simulation: &mut Simulation, config: &ScaleUpConfig, now: Timestamp) {
     let groups = GroupIndex::of(&config.groups);
     for (id, node) in snapshot.nodes() {
+        if node.launching {
+            simulation.open(id);
+            continue;
+        }
         if node.ready && node.taints.is_empty() {
             continue;
         }
@@ -76,8 +80,9 @@ fn settle_all(
     config: &ScaleUpConfig,
     demands: &mut [Demand],
 ) -> Settled {
-    // By name, so that the cluster's history does not decide.
-    let open: Vec<NodeId> = snapshot.nodes().map(|(id, _)| id).filter(|&id| simulation.is_open(id)).collect();
+    // By name, so that the cluster's history does not decide; nodes that have not joined come last.
+    let mut open: Vec<NodeId> = snapshot.nodes().map(|(id, _)| id).filter(|&id| simulation.is_open(id)).collect();
+    open.sort_by_key(|&id| snapshot.node(id).launching);
     let mut all = NodeList::of(simulation, open.iter().copied());
     let groups = GroupIndex::of(&config.groups);
     let mut order: Vec<usize> = (0..demands.len()).collect();

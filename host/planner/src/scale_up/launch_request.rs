@@ -6,7 +6,7 @@ use super::template::NodeLabels;
 use super::{FreeIps, PlannedLaunch, ScaleUpConfig};
 
 /// Equal nodes to launch in one place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LaunchRequest {
     /// The node group.
     pub group: Text,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use plimsoll_model::{Lifecycle, PodId, Price, Snapshot, Text, Timestamp};
+use plimsoll_model::{Lifecycle, Node, PodId, Price, Snapshot, Text, Timestamp};
 use plimsoll_scheduler::{Packing, Simulation, Site};
 
 use super::allowance::Allowance;
@@ -18,6 +18,7 @@ use super::{
     Choice, LaunchOption, PendingPod, PendingReason, ScaleUpConfig, ScaleUpQuestion, ScaleUpVerdict, headroom,
 };
 use crate::clipped::note;
+use crate::launch::LAUNCH_LABEL;
 use crate::{PolicyCall, ScaleUpPolicy};
 
 /// Rounds after which whatever is left stays pending: every round launches at least one node.
@@ -105,11 +106,7 @@ fn plan_with(
     let units = headroom(config, snapshot);
     let mut demands = Demands::collect(snapshot, simulation, &units, &mut plan.pending);
     let placed = settle(snapshot, simulation, config, &mut demands.all);
-    plan.pending.extend(placed.into_iter().map(|(pod, node)| PendingPod {
-        pod,
-        reason: PendingReason::FitsExistingNode,
-        detail: format!("node {} has room", snapshot.node(node).name),
-    }));
+    plan.pending.extend(placed.into_iter().map(|(pod, node)| has_room(pod, snapshot.node(node))));
     if demands.all.iter().all(|demand| demand.count() == 0) {
         plan.pending.sort_by_key(|pending| pending.pod);
         return plan;
@@ -121,6 +118,26 @@ fn plan_with(
     planning.finish(&mut plan);
     plan.pending.sort_by_key(|pending| pending.pod);
     plan
+}
+
+/// Why a pod waits that this node has room for.
+fn has_room(pod: PodId, node: &Node) -> PendingPod {
+    if !node.launching {
+        return PendingPod {
+            pod,
+            reason: PendingReason::FitsExistingNode,
+            detail: format!("node {} has room", node.name),
+        };
+    }
+    let named = |text: Option<&Text>| text.map_or_else(|| "?".to_owned(), ToString::to_string);
+    let detail = format!(
+        "a node of group {}, {} in {}, was launched and has not joined yet (launch {})",
+        named(node.group_label()),
+        named(node.instance_type()),
+        named(node.zone()),
+        named(node.labels.get(LAUNCH_LABEL))
+    );
+    PendingPod { pod, reason: PendingReason::NodeLaunching, detail }
 }
 
 /// Each option once, in the order of first mention: what is named again adds to it.

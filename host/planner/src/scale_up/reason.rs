@@ -26,6 +26,8 @@ pub enum PendingReason {
     OtherScheduler,
     /// An existing node has room; the scheduler will place it.
     FitsExistingNode,
+    /// A node that was launched and has not joined yet has room.
+    NodeLaunching,
     /// It claims devices, which is not simulated.
     DevicesNotSimulated,
     /// No group's nodes have the labels and taints that it needs.
@@ -73,6 +75,7 @@ impl PendingReason {
             Self::DaemonSetPodIgnored => "DaemonSetPodIgnored",
             Self::OtherScheduler => "OtherScheduler",
             Self::FitsExistingNode => "FitsExistingNode",
+            Self::NodeLaunching => "NodeLaunching",
             Self::DevicesNotSimulated => "DevicesNotSimulated",
             Self::NoMatchingNodeGroup => "NoMatchingNodeGroup",
             Self::NoInstanceFits => "NoInstanceFits",
