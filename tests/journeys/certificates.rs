@@ -151,7 +151,7 @@ fn every_inventory_counts() {
             "addresses": [{"type": "InternalIP", "address": "10.0.0.1"}, {"type": "Hostname", "address": "n1.internal"}],
         },
     });
-    assert_eq!(verdict(&[boast.clone()]), ("retry".to_owned(), words(&["Machine", "OwnNames"])));
+    assert_eq!(verdict(std::slice::from_ref(&boast)), ("retry".to_owned(), words(&["Machine", "OwnNames"])));
     let other = machine(capi, "m1", "n1", &[("InternalIP", "10.0.0.7")]);
     assert_eq!(verdict(&[boast, other]), ("leave".to_owned(), words(&["OwnNames"])));
 }

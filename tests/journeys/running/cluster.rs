@@ -27,7 +27,6 @@ pub struct Cluster {
 
 /// A process of `plimsoll run`.
 pub struct Replica {
-    pub name: String,
     process: Child,
     log: PathBuf,
 }
@@ -64,8 +63,16 @@ impl Cluster {
 
     /// Starts a replica with more arguments.
     pub fn replica_with(&self, name: &str, more: impl FnOnce(&mut Command)) -> Replica {
+        self.start_replica(name, Command::new(plimsoll()), more)
+    }
+
+    /// Starts a replica by a command that takes its arguments.
+    pub fn replica_by(&self, name: &str, command: Command) -> Replica {
+        self.start_replica(name, command, |_| ())
+    }
+
+    fn start_replica(&self, name: &str, mut command: Command, more: impl FnOnce(&mut Command)) -> Replica {
         let log = self.folder.path().join(format!("{name}.log"));
-        let mut command = Command::new(plimsoll());
         command
             .arg("run")
             .envs([("PLIMSOLL_APISERVER", self.server.url().as_str()), ("PLIMSOLL_APISERVER_TOKEN", name)])
@@ -79,7 +86,7 @@ impl Cluster {
             .stdout(Stdio::null())
             .stderr(File::create(&log).unwrap());
         more(&mut command);
-        Replica { name: name.to_owned(), process: command.spawn().unwrap(), log }
+        Replica { process: command.spawn().unwrap(), log }
     }
 
     /// Creates pods of a deployment that each want so much.

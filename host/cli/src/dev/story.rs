@@ -136,8 +136,8 @@ impl Story {
         for request in self.store.list(REQUESTS, "") {
             let name = text(&request["metadata"]["name"]);
             let conditions = request["status"]["conditions"].as_array();
-            let verdict = conditions.into_iter().flatten().map(|condition| text(&condition["type"]).to_lowercase());
-            let verdict = verdict.last().unwrap_or_else(|| "waits".to_owned());
+            let mut verdict = conditions.into_iter().flatten().map(|condition| text(&condition["type"]).to_lowercase());
+            let verdict = verdict.next_back().unwrap_or_else(|| "waits".to_owned());
             if self.requests.get(&name) != Some(&verdict) {
                 lines.push(format!("certificate {name}: {verdict}"));
                 self.requests.insert(name, verdict);

@@ -179,7 +179,7 @@ fn election(file: &ConfigFile) -> Result<Option<ElectionTimes>, Wrong> {
         renew: keys.renew_deadline.map_or(default.renew, |seconds| seconds.0),
         retry: keys.retry_period.map_or(default.retry, |seconds| seconds.0),
     };
-    if times.lease.0 % 1000 != 0 || times.lease < Millis::from_secs(1) {
+    if !times.lease.0.is_multiple_of(1000) || times.lease < Millis::from_secs(1) {
         return Err(("leaderElection.leaseDuration".to_owned(), format!("{} is no number of seconds", times.lease)));
     }
     for (field, shorter, longer, than) in [
