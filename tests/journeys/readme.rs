@@ -9,6 +9,9 @@ use crate::support::{Running, plimsoll, root};
 /// What `cargo xtask test` is running right now cannot be run inside it.
 const SELF: &str = "cargo xtask test";
 
+/// The local cluster.
+const DEV: &str = "cargo xtask dev";
+
 fn commands() -> Vec<String> {
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
     let mut inside = false;
@@ -31,7 +34,9 @@ fn every_command_works() {
     let (watching, ordinary): (Vec<_>, Vec<_>) = commands.iter().partition(|command| command.contains("--watch"));
     let mut script = String::from("set -eu\n");
     for command in ordinary.iter().filter(|command| **command != SELF) {
-        writeln!(script, "echo '+ {command}' >&2\n{command}").unwrap();
+        // It lasts until somebody ends it.
+        let once = if *command == DEV { " -- --once" } else { "" };
+        writeln!(script, "echo '+ {command}{once}' >&2\n{command}{once}").unwrap();
     }
     let bin = plimsoll().parent().unwrap().to_str().unwrap();
     let path = format!("{bin}:{}", std::env::var("PATH").unwrap());
@@ -39,6 +44,7 @@ fn every_command_works() {
     let (out, err) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
     assert!(done.status.success(), "{err}\n{out}");
     assert!(out.matches("Launch: ").count() >= 3, "the demo, and two simulations as tables:\n{out}");
+    assert!(out.contains("19 of 20 pods have a node"), "the local cluster:\n{out}");
     assert!(out.contains("spot-budget"), "the policy of the example decides:\n{out}");
     assert_eq!(watching.len(), 1);
     for command in watching {

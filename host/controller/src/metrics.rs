@@ -373,7 +373,7 @@ mod tests {
             "plimsoll_answers_clipped_total{subject=\"scale-up\"} 2",
             "plimsoll_policy_calls_total{policy=\"spot\",point=\"scale-up\",outcome=\"answered\",shadow=\"false\"} 1",
             "plimsoll_policy_failures_total{policy=\"spot\",point=\"scale-up\",kind=\"deadline\"} 1",
-            "plimsoll_policy_seconds_bucket{le=\"4e-6\",policy=\"spot\",point=\"scale-up\"} 2",
+            "plimsoll_policy_seconds_bucket{le=\"0.000004\",policy=\"spot\",point=\"scale-up\"} 2",
             "plimsoll_nodes{group=\"g\",lifecycle=\"spot\",zone=\"a\",instance_type=\"m5\",state=\"Ready\"} 4",
             "plimsoll_watch_objects{resource=\"pods\"} 11",
             "plimsoll_watch_objects_broken{resource=\"pods\"} 0",

@@ -64,6 +64,11 @@ impl Write<'_> {
         self.check_names(&new, name)?;
         let Some(old) = old else {
             if applied || (put && kind.create_on_update && self.subresource.is_empty()) {
+                // It must be the object that was read, and that one is gone.
+                if new["metadata"]["uid"].as_str().is_some_and(|uid| !uid.is_empty()) {
+                    let why = "Precondition failed: UID in object meta: ";
+                    return Err(Refusal::conflict(&kind.group, &kind.plural, name, why));
+                }
                 let mut new = new;
                 set_meta(&mut new, "resourceVersion", None);
                 return self.create_tracked(new, !applied);

@@ -212,6 +212,9 @@ async fn a_lease_that_is_not_there_is_created_by_a_put() {
     let lease = json!({ "metadata": { "name": "l" }, "spec": { "holderIdentity": "a" } });
     let created = server.call(Method::PUT, &format!("{path}/l"), Some(lease)).await.expect(201);
     assert_eq!(created["spec"]["holderIdentity"], "a");
+    // Unless it is said to be one that was there.
+    let lost = json!({ "metadata": { "name": "m", "uid": "0b4f2d5e-0000-4000-8000-000000000001" } });
+    server.call(Method::PUT, &format!("{path}/m"), Some(lost)).await.expect(409);
     ns.clean(&server).await;
 }
 
