@@ -126,6 +126,19 @@ async fn a_leader_killed_at_any_step_loses_nothing_and_doubles_nothing() {
     assert!(steps >= 5, "only {steps} steps were tried");
 }
 
+/// What is not written down is not called, and not forgotten either.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_cannot_be_written_at_first_delays_and_loses_nothing() {
+    let cluster = Cluster::start(&config(SIMULATED)).await;
+    let failing = Rule::on("create", "configmaps").by("plimsoll-a").times(3);
+    cluster.server.faults().add(failing, Fault::Status { code: 500, retry_after: None });
+    cluster.pods(2, "900m");
+    let first = cluster.replica("a");
+    cluster.until("pods run", &[&first], |cluster| cluster.running() == (2, 2)).await;
+    assert_eq!(cluster.nodes().len(), 1);
+    assert!(first.log().contains("launches are not written down"), "{}", first.log());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_configuration_that_is_wrong_is_named_and_changes_nothing() {
     let cluster = Cluster::start(&config(SIMULATED)).await;

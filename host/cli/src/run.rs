@@ -220,7 +220,7 @@ async fn control(arguments: &Arguments, config: Config) -> Result<()> {
 }
 
 fn feature_options(identity: &Identity, config: &Config) -> FeatureOptions {
-    let mut configured = BTreeSet::from([Feature::Watch, Feature::Status]);
+    let mut configured = BTreeSet::from([Feature::Watch, Feature::Status, Feature::Rivals]);
     if config.controller.election.is_some() {
         configured.insert(Feature::Lease);
     }

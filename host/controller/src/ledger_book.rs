@@ -74,6 +74,11 @@ impl LedgerBook {
         Ok(())
     }
 
+    /// True if it is written down somewhere: nothing may be launched by one that is not.
+    pub fn is_kept(&self) -> bool {
+        self.place.is_some()
+    }
+
     /// True if everything in it has been written down.
     pub fn is_saved(&self) -> bool {
         self.ledger.write() == self.written

@@ -170,6 +170,11 @@ impl Provisioner {
         if term.is_none() {
             return false;
         }
+        // The permission to write it down may have come since.
+        if self.book.as_ref().is_some_and(|book| !book.is_kept()) && self.keeps() {
+            self.book = None;
+            self.planned = None;
+        }
         if self.book.is_none() {
             match self.open_book().await {
                 Ok(book) => {
@@ -178,16 +183,21 @@ impl Provisioner {
                 }
                 Err(error) => {
                     tracing::error!(%error, "nothing is launched");
-                    self.parts.status.update(|status| status.provider.problem = Some(error.to_string()));
+                    self.parts.health.not_ready("launches", error.to_string());
                 }
             }
         }
         self.book.is_some()
     }
 
+    /// True if launches can be written down.
+    fn keeps(&self) -> bool {
+        !self.parts.identity.observe && self.parts.features.is_on(Feature::Launches)
+    }
+
     async fn open_book(&self) -> Result<LedgerBook, BookError> {
         let identity = &self.parts.identity;
-        if identity.observe || !self.parts.features.is_on(Feature::Launches) {
+        if !self.keeps() {
             return Ok(LedgerBook::in_memory(&identity.cluster, self.rules.clone()));
         }
         let record = Record::new(&identity.namespace, &identity.ledger_record(), "launches");
@@ -240,8 +250,10 @@ impl Provisioner {
             Err(error) => {
                 self.parts.metrics.wrote("ledger", "failed");
                 tracing::warn!(%error, "launches are not written down, so nothing is launched");
-                // What is there now is read again, by this leader or the next.
+                // What is there now is read again, by this leader or the next, and what was to be launched is planned
+                // again: it was never called.
                 self.book = None;
+                self.planned = None;
                 false
             }
         }
@@ -252,6 +264,10 @@ impl Provisioner {
         let Some(provider) = self.parts.provider.clone() else { return };
         let (Some(book), Some(term)) = (&self.book, self.term) else { return };
         let Ok(permit) = self.parts.leadership.permit(Purpose::Effect) else { return };
+        // Of another term it would be somebody else's ledger by now.
+        if permit.term != term || !book.is_kept() {
+            return;
+        }
         let baselines: Vec<LaunchIntent> = book.ledger.open_baselines(now).into_iter().cloned().collect();
         let calls: Vec<LaunchIntent> = book.ledger.open_calls(now).into_iter().cloned().collect();
         for (intent, called) in
@@ -358,7 +374,7 @@ impl Provisioner {
         let can = launching
             && !requests.is_empty()
             && self.parts.provider.is_some()
-            && self.parts.features.is_on(Feature::Launches)
+            && self.book.as_ref().is_some_and(LedgerBook::is_kept)
             && self.parts.leadership.permit(Purpose::Effect).is_ok();
         let intents = match (&mut self.book, self.term) {
             (Some(book), Some(term)) if can => book.ledger.intend(requests, now, &id.0, term),
