@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use plimsoll_kube::{Account, Api, Connection, Mirror, MirrorOptions};
+use plimsoll_kube::{Account, Api, Connection, Mirror, MirrorOptions, PartStatus, WatchProblem};
 
 use crate::input::{Cluster, SharedDump};
 use crate::progress;
@@ -33,7 +33,9 @@ async fn look(connection: &Connection) -> Result<Cluster> {
         // What cannot be read is not waited for: its absence is said below.
         let complete = status.parts.iter().all(|part| part.synced || part.problem.is_some());
         if let Some(view) = known.filter(|_| complete) {
-            for part in status.parts.iter().filter(|part| !part.synced) {
+            // An API that is not there has nothing to be known.
+            let unread = |part: &&PartStatus| !part.synced && part.problem != Some(WatchProblem::NotServed);
+            for part in status.parts.iter().filter(unread) {
                 let problem = part.problem.as_ref().map(ToString::to_string).unwrap_or_default();
                 eprintln!("warning: {} are not known: {problem}", part.resource);
             }

@@ -51,7 +51,9 @@ fn one_by_one(root: &Path, checks: Vec<Check>) -> Result<()> {
 fn all(root: &Path, std: &WasmStd) -> Result<Vec<Check>> {
     let cargo =
         |name: &str, line: &str| Check { name: name.to_owned(), work: Work::Command(Box::new(in_folder(root, line))) };
-    let tests = in_folder(root, "test --workspace --locked").env("PLIMSOLL_RENDERED_CHART", chart::rendered(root));
+    let tests = in_folder(root, "test --workspace --locked")
+        .env("PLIMSOLL_RENDERED_CHART", chart::rendered(root))
+        .env("PLIMSOLL_KUBECTL", Programs::of(root).path("kubectl"));
     let documentation = in_folder(root, "doc --workspace --no-deps --locked").env("RUSTDOCFLAGS", "-D warnings");
     let mut checks = vec![
         cargo("formatting", "fmt --all --check"),
@@ -66,7 +68,7 @@ fn all(root: &Path, std: &WasmStd) -> Result<Vec<Check>> {
     ]);
     // On its own a crate cannot lean on what another one switches on.
     let mut alone = crates_in(&[root.join("host"), root.join("plugins")])?;
-    alone.push(root.join("tests"));
+    alone.extend([root.join("tests"), root.join("tests/apiserver")]);
     for dir in alone {
         let package = package_name(&dir)?;
         checks.push(cargo(

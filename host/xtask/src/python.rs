@@ -65,7 +65,8 @@ impl Programs {
             .fold(step, |step, key| step.quietly(key, &home))
     }
 
-    fn path(&self, program: &str) -> PathBuf {
+    /// Where a program is.
+    pub fn path(&self, program: &str) -> PathBuf {
         self.dir.join("bin").join(program)
     }
 }

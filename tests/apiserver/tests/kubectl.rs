@@ -16,10 +16,11 @@ struct Kubectl {
 // === impl Kubectl ===
 
 impl Kubectl {
-    /// None, and a word about it, where there is no kubectl. `PLIMSOLL_KUBECTL` names another one.
+    /// None, and a word about it, where there is no kubectl. `PLIMSOLL_KUBECTL` names one that must be there.
     async fn new() -> Option<Self> {
         let program = std::env::var("PLIMSOLL_KUBECTL").unwrap_or_else(|_| "kubectl".to_owned());
-        if Command::new(&program).args(["version", "--client"]).output().is_err() {
+        if let Err(error) = Command::new(&program).args(["version", "--client"]).output() {
+            assert!(std::env::var_os("PLIMSOLL_KUBECTL").is_none(), "{program}: {error}");
             println!("skipped: {program} is not there");
             return None;
         }
