@@ -20,7 +20,7 @@ use plimsoll_controller::{
 };
 use plimsoll_kube::{
     Api, DebounceTimes, EventLimits, EventsOptions, Feature, FeatureOptions, Leadership, LeaseOptions, LeaseTimes,
-    Mirror, MirrorOptions, lead, lead_alone, watch_features, write_events,
+    Mirror, MirrorOptions, lead, lead_alone, process_identity, watch_features, write_events,
 };
 use plimsoll_planner::launch::LedgerRules;
 use tokio::sync::{Notify, watch};
@@ -89,7 +89,7 @@ async fn control(arguments: &Arguments, config: Config) -> Result<()> {
     let identity = Arc::new(Identity {
         cluster: cluster.clone(),
         // After a restart in the same pod it is another one: the lease of the process before is not its own.
-        replica: format!("{replica}_{}", connection::random_suffix()),
+        replica: process_identity(&replica),
         namespace: arguments.namespace.clone(),
         observe: config.controller.observe,
         inventory_every: INVENTORY_EVERY,

@@ -24,7 +24,7 @@ pub use error::{Answer, ApiError};
 pub use permit::{Leadership, LeadershipSetter, Permit, Purpose, Refused, Term};
 pub use resource::{ObjectName, Resource};
 
-pub(crate) use connect::chain;
+pub use connect::chain;
 
 /// The longest that one call may take.
 const CALL_TIME: Duration = Duration::from_secs(8);

@@ -30,7 +30,7 @@ mod watch;
 pub use account::{Account, BrokenObject};
 pub use api::{
     Answer, Api, ApiError, ConnectError, Connection, Leadership, LeadershipSetter, ObjectName, Patch, Permit,
-    Precondition, Purpose, Refused, Resource, Term,
+    Precondition, Purpose, Refused, Resource, Term, chain,
 };
 pub use approval::{Approval, ApprovalOutcome, JudgedRequest, decide_request};
 pub use dump::{Dump, Progress, read_dump, read_stream};

@@ -24,9 +24,9 @@ pub use cluster_api::{ClusterApi, ClusterApiSettings};
 pub use config::{BuildError, ProviderConfig, Surroundings};
 pub use external_grpc::{ExternalGrpc, ExternalGrpcSettings};
 pub use karpenter::{Karpenter, KarpenterGroup, KarpenterSettings, NodeClassRef, TaintSetting};
+pub use plimsoll_planner::launch::LAUNCH_LABEL;
+
 pub use node_object::{NodeSeed, node_addresses, node_object};
-pub use provider::{
-    Instance, InstanceState, Inventory, LAUNCH_LABEL, NodeGroupProvider, NodeTemplate, ProviderError, ProviderGroup,
-};
+pub use provider::{Instance, InstanceState, Inventory, NodeGroupProvider, NodeTemplate, ProviderError, ProviderGroup};
 pub use settings::SettingError;
 pub use simulated::{BootstrapToken, Fault, FaultSettings, KubeletRequests, Requester, Simulated, SimulatedSettings};

@@ -8,9 +8,6 @@ use plimsoll_model::{LabelSet, Machine, Resources, Taint, Text};
 use plimsoll_planner::launch::{LaunchFailure, LaunchIntent, LaunchOutcome};
 use plimsoll_planner::scale_up::LaunchRequest;
 
-/// The label of nodes and of what stands for machines that names their launch.
-pub const LAUNCH_LABEL: &str = "plimsoll.dev/launch";
-
 /// Who turns launches into machines. Every call ends by itself within a few seconds.
 #[async_trait]
 pub trait NodeGroupProvider: Send + Sync + fmt::Debug {

@@ -1,6 +1,5 @@
 //! Which API server, and who this is.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -50,10 +49,4 @@ pub fn host_name() -> String {
     let file = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = file.trim();
     if name.is_empty() { "plimsoll".to_owned() } else { name.to_owned() }
-}
-
-/// Eight hexadecimal digits that no other process has.
-pub fn random_suffix() -> String {
-    // Each process keys its hashers at random.
-    format!("{:08x}", RandomState::new().hash_one(std::process::id()) >> 32)
 }

@@ -170,7 +170,7 @@ fn authorities(path: &Path) -> Result<Vec<Vec<u8>>, ConnectError> {
 }
 
 /// An error with its causes.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

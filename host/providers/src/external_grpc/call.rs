@@ -5,12 +5,13 @@ use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use plimsoll_kube::chain;
 use plimsoll_model::one_line;
 use plimsoll_planner::launch::LaunchFailure;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status};
 
-use super::connect::{Connector, chain};
+use super::connect::Connector;
 use super::protocol as wire;
 use super::protocol::cloud_provider_client::CloudProviderClient;
 use crate::ProviderError;

@@ -7,8 +7,8 @@ use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 
 use super::SimulatedCloud;
-use crate::external_grpc::connect::chain;
 use crate::external_grpc::protocol::cloud_provider_server::CloudProviderServer;
+use plimsoll_kube::chain;
 
 /// What the server proves who it is with, and whose certificates clients must have. PEM texts.
 #[derive(Clone, PartialEq, Eq)]
