@@ -4,6 +4,7 @@
 
 mod certificates;
 mod explaining;
+mod explaining_nodes;
 mod inspecting;
 mod readme;
 mod running;

@@ -3,6 +3,8 @@
 mod cluster;
 mod confined;
 mod endpoint;
+#[cfg(feature = "otel")]
+mod traces;
 
 use std::process::{Command, Stdio};
 

@@ -508,6 +508,7 @@ fn launch_option(case: &Value, option: &Value, shapes: &mut Vec<ShapeDemand>) ->
         priority: 0,
         lifecycle: None,
         waiting: None,
+        deadline: None,
         headroom: false,
     });
     let price = option["node"].as_str().and_then(|name| case["node_price"][name].as_f64()).map(dollars);

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use plimsoll_planner::Point;
 use plimsoll_planner::csr::CsrRules;
-use plimsoll_planner::drain::ScaleDownConfig;
+use plimsoll_planner::drain::{DrainRules, ScaleDownConfig};
 use plimsoll_planner::scale_up::ScaleUpConfig;
 use plimsoll_policy::PolicySpec;
 use plimsoll_scheduler::SchedulerProfile;
@@ -25,6 +25,10 @@ pub struct Config {
     pub scale_up: ScaleUpConfig,
     /// What may be drained.
     pub scale_down: ScaleDownConfig,
+    /// How patient drains are.
+    pub drain: DrainRules,
+    /// Nodes are removed although another autoscaler is at work.
+    pub beside_rivals: bool,
     /// How the cluster's scheduler is configured.
     pub scheduler: SchedulerProfile,
     /// Certificates are approved.
@@ -83,6 +87,8 @@ impl Config {
         Self {
             scale_up: ScaleUpConfig::default(),
             scale_down: ScaleDownConfig::default(),
+            drain: DrainRules::default(),
+            beside_rivals: false,
             scheduler: SchedulerProfile::default(),
             csr_enabled: false,
             csr: CsrRules::default(),

@@ -105,6 +105,7 @@ async fn play(arguments: &Arguments) -> Result<ExitCode> {
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut end = std::pin::pin!(tokio::signal::ctrl_c());
     let mut kill = arguments.kill_leader;
+    let (mut evening, mut shrinks) = (false, false);
     let outcome = loop {
         tokio::select! {
             _ = looks.tick() => {},
@@ -123,7 +124,15 @@ async fn play(arguments: &Arguments) -> Result<ExitCode> {
             kill = false;
             story.say(&format!("{leader} is killed"));
         }
-        if arguments.once && !kill && story.is_over() {
+        if !evening && !kill && story.is_over() {
+            evening = true;
+            // Of a cluster of somebody's own nothing is known: it is left as it is.
+            shrinks = arguments.cluster.is_empty() && objects::evening(server.store());
+            if shrinks {
+                story.say("in the evening four replicas of web are enough: nodes are drained that nobody needs");
+            }
+        }
+        if arguments.once && evening && (!shrinks || story.has_shrunk()) {
             break ExitCode::SUCCESS;
         }
         if arguments.once && begin.elapsed() > Duration::from_secs(arguments.timeout) {

@@ -2,6 +2,7 @@
 
 mod csr;
 mod names;
+mod nodes;
 mod report;
 mod tables;
 
@@ -9,7 +10,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use plimsoll_planner::explain::PodExplainer;
+use plimsoll_planner::drain::{History, ScaleDownConfig, plan_scale_down};
+use plimsoll_planner::explain::{NodeExplainer, PodExplainer};
 use plimsoll_planner::scale_up::plan_scale_up;
 use plimsoll_scheduler::Simulation;
 use serde::Serializer as _;
@@ -17,6 +19,7 @@ use serde::Serializer as _;
 use crate::input::Inputs;
 use crate::table::stream_out;
 use crate::{Output, table};
+use nodes::NodeReport;
 use report::PodReport;
 
 /// What to explain.
@@ -32,6 +35,9 @@ enum Subject {
     /// Why a pod is where it is, from a dump of a cluster: the one primary reason, what every node and every node
     /// group says to it, and what would help. Changes nothing.
     Pod(PodArguments),
+    /// Why a node stays or would be removed, from a dump of a cluster: the one primary reason, what becomes of each of
+    /// its pods, what removing it saves, where the pods would go. Changes nothing.
+    Node(NodeArguments),
     /// What becomes of a signing request of a kubelet, from a dump of a cluster: the verdict of the host and the
     /// policies, and every check that was made. Changes nothing.
     Csr(CsrArguments),
@@ -53,6 +59,18 @@ struct PodArguments {
     output: Output,
 }
 
+/// Which nodes.
+#[derive(Debug, Args)]
+struct NodeArguments {
+    /// The node. Without it: all of them.
+    name: Option<String>,
+    #[command(flatten)]
+    inputs: Inputs,
+    /// How to print.
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
 /// Which signing requests.
 #[derive(Debug, Args)]
 struct CsrArguments {
@@ -69,6 +87,7 @@ struct CsrArguments {
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     match &arguments.subject {
         Subject::Pod(arguments) => pod(arguments),
+        Subject::Node(arguments) => node(arguments),
         Subject::Csr(arguments) => csr(arguments),
     }
 }
@@ -84,6 +103,40 @@ fn csr(arguments: &CsrArguments) -> Result<ExitCode> {
         (Output::Json, [one]) if name.is_some() => table::write_out(&serde_json::to_string_pretty(one)?)?,
         (Output::Json, all) => table::write_out(&serde_json::to_string_pretty(all)?)?,
         (Output::Table, all) => table::write_out(&csr::tables(all, name.is_some()))?,
+    }
+    Ok(if loaded.incomplete() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn node(arguments: &NodeArguments) -> Result<ExitCode> {
+    let loaded = arguments.inputs.load()?;
+    let (cluster, config) = (&loaded.cluster, &loaded.config);
+    let snapshot = &cluster.dump.snapshot;
+    let named = arguments.name.as_ref().map(|name| nodes::find(snapshot, name)).transpose()?;
+    let now = arguments.inputs.moment(cluster);
+    let rules = ScaleDownConfig { unknown: cluster.unknown(), ..config.scale_down.clone() };
+    let mut simulation = Simulation::with_profile(snapshot, config.scheduler.clone());
+    let plan = plan_scale_down(
+        snapshot,
+        &mut simulation,
+        &config.scale_up,
+        &rules,
+        &History::default(),
+        now,
+        &loaded.registry,
+    );
+    let explainer = NodeExplainer::new(snapshot, &rules, &plan, now);
+    match (arguments.output, named) {
+        (Output::Json, Some(node)) => {
+            let report = NodeReport::new(snapshot, &explainer.explain(node));
+            table::write_out(&serde_json::to_string_pretty(&report)?)?;
+        }
+        (Output::Json, None) => stream_out(|out| {
+            let all = explainer.nodes().into_iter().map(|node| NodeReport::new(snapshot, &explainer.explain(node)));
+            serde_json::Serializer::pretty(&mut *out).collect_seq(all)?;
+            writeln!(out)
+        })?,
+        (Output::Table, Some(node)) => table::write_out(&nodes::details(snapshot, &explainer.explain(node)))?,
+        (Output::Table, None) => table::write_out(&nodes::overview(snapshot, &explainer))?,
     }
     Ok(if loaded.incomplete() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

@@ -4,6 +4,7 @@
 
 mod config;
 mod dev;
+mod drain;
 mod explain;
 mod input;
 mod inspect;
@@ -40,6 +41,8 @@ enum Verb {
     Simulate(simulate::Arguments),
     /// Show why a pod is where it is: every node and group, fits or what keeps it off, and what would help.
     Explain(explain::Arguments),
+    /// Ask the controller to drain a node: gracefully, with replacements for its pods before they are evicted.
+    Drain(drain::Arguments),
     /// Show what a policy exports and imports, and whether it will load here.
     Inspect(inspect::Arguments),
 }
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Verb::Dev(arguments) => dev::run(&arguments),
         Verb::Simulate(arguments) => simulate::run(&arguments),
         Verb::Explain(arguments) => explain::run(&arguments),
+        Verb::Drain(arguments) => drain::run(&arguments),
         Verb::Inspect(arguments) => inspect::run(&arguments),
     };
     done.unwrap_or_else(|error| {

@@ -164,8 +164,9 @@ pub fn rfc3339(moment: Timestamp) -> String {
     jiff::Timestamp::from_millisecond(millis).map_or_else(|_| moment.0.to_string(), |moment| moment.to_string())
 }
 
+/// A price, in dollars.
 #[expect(clippy::cast_precision_loss, reason = "prices are far below 2^53 millionths of a dollar")]
-fn dollars(price: Price) -> f64 {
+pub fn dollars(price: Price) -> f64 {
     price.0 as f64 / 1e6
 }
 

@@ -5,6 +5,8 @@ mod connection;
 mod logging;
 mod settings;
 mod signals;
+#[cfg(feature = "otel")]
+mod traces;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -16,7 +18,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::Args;
 use plimsoll_controller::{
-    Effects, Health, Heard, Identity, Metrics, Pages, Parts, Status, StatusBoard, ask_inventory, serve,
+    Effects, Exchange, Health, Heard, Identity, Metrics, Pages, Parts, SharedSimulation, Status, StatusBoard,
+    ask_inventory, serve,
 };
 use plimsoll_kube::{
     Api, DebounceTimes, EventLimits, EventsOptions, Feature, FeatureOptions, Leadership, LeaseOptions, LeaseTimes,
@@ -67,13 +70,17 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         None => Config::without_file(),
         Some(path) => Config::read(path)?,
     };
-    logging::start(&config.controller)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime does not start")?;
-    runtime.block_on(control(arguments, config))?;
+    let logging = {
+        let _inside = runtime.enter();
+        logging::start(&config.controller)?
+    };
+    let done = runtime.block_on(control(arguments, config));
+    logging.finish();
     // What still waits for a provider must not keep the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
-    Ok(ExitCode::SUCCESS)
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 async fn control(arguments: &Arguments, config: Config) -> Result<()> {
@@ -90,6 +97,8 @@ async fn control(arguments: &Arguments, config: Config) -> Result<()> {
         cluster: cluster.clone(),
         // After a restart in the same pod it is another one: the lease of the process before is not its own.
         replica: process_identity(&replica),
+        // A name that no pod has keeps no node.
+        pod: Some((arguments.namespace.as_str().into(), replica.as_str().into())),
         namespace: arguments.namespace.clone(),
         observe: config.controller.observe,
         inventory_every: INVENTORY_EVERY,
@@ -197,6 +206,8 @@ async fn control(arguments: &Arguments, config: Config) -> Result<()> {
         settings,
         identity,
         events,
+        simulation: SharedSimulation::default(),
+        exchange: Exchange::default(),
         features,
         effects: Effects::start(),
         metrics,
@@ -225,7 +236,13 @@ fn feature_options(identity: &Identity, config: &Config) -> FeatureOptions {
         configured.insert(Feature::Lease);
     }
     if !identity.observe {
-        configured.extend([Feature::Events, Feature::Launches]);
+        configured.extend([Feature::Events, Feature::Launches, Feature::Drain]);
+    }
+    if config.controller.cleanup.is_some() && config.controller.provider.is_some() && !identity.observe {
+        configured.insert(Feature::Cleanup);
+    }
+    if config.controller.usage {
+        configured.insert(Feature::NodeMetrics);
     }
     if config.csr_enabled {
         configured.insert(Feature::CsrApproval);

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use plimsoll_model::Timestamp;
 use plimsoll_planner::csr::plan_csrs;
-use plimsoll_planner::drain::{ScaleDownConfig, plan_scale_down};
+use plimsoll_planner::drain::{History, ScaleDownConfig, plan_scale_down};
 use plimsoll_planner::scale_up::plan_scale_up;
 use plimsoll_policy::PolicyRegistry;
 use plimsoll_scheduler::Simulation;
@@ -64,7 +64,15 @@ fn plan(cluster: &Cluster, config: &Config, now: Timestamp, registry: &PolicyReg
     let mut simulation = Simulation::with_profile(snapshot, config.scheduler.clone());
     Plans {
         scale_up: plan_scale_up(snapshot, &mut simulation, &config.scale_up, now, registry),
-        scale_down: plan_scale_down(snapshot, &mut simulation, &config.scale_up, &scale_down, now, registry),
+        scale_down: plan_scale_down(
+            snapshot,
+            &mut simulation,
+            &config.scale_up,
+            &scale_down,
+            &History::default(),
+            now,
+            registry,
+        ),
         csr: plan_csrs(snapshot, now, &cluster.csr_rules(config), registry),
     }
 }

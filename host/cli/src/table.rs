@@ -101,7 +101,8 @@ pub fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
-fn dollars(price: Option<f64>) -> String {
+/// A price, where it is known.
+pub fn dollars(price: Option<f64>) -> String {
     price.map_or_else(|| "?".to_owned(), |price| format!("${price:.4}"))
 }
 

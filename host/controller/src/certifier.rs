@@ -144,7 +144,9 @@ impl Certifier {
         let begin = Instant::now();
         let mut planner = std::mem::take(&mut self.planner);
         let (shared, policies) = (snapshot.clone(), self.parts.policies.clone());
+        let span = tracing::Span::current();
         let work = tokio::task::spawn_blocking(move || {
+            let _inside = span.enter();
             let plan = planner.plan(&shared, now, &rules, policies.as_ref());
             (planner, plan)
         });

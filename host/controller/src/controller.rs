@@ -8,7 +8,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::certifier::Certifier;
 use crate::keeper::keep;
-use crate::{Parts, Provisioner, rivals};
+use crate::{Drainer, Parts, Provisioner, cleanup, node_usage, rivals};
 
 /// Changes that are on their way when the process is told to end get this long.
 const LAST_CHANGES: Duration = Duration::from_secs(25);
@@ -19,8 +19,11 @@ pub async fn run(parts: Parts, rules: LedgerRules, stop: CancellationToken, hurr
     let loops = TaskTracker::new();
     let (drained, ended) = (CancellationToken::new(), CancellationToken::new());
     loops.spawn(Provisioner::new(parts.clone(), rules).run(stop.clone(), drained.clone()));
+    loops.spawn(Drainer::new(parts.clone()).run(stop.clone()));
     loops.spawn(Certifier::new(parts.clone()).run(stop.clone()));
     loops.spawn(rivals::look(parts.clone(), stop.clone()));
+    loops.spawn(cleanup::clean(parts.clone(), stop.clone()));
+    loops.spawn(node_usage::look(parts.clone(), stop.clone()));
     let keeper = tokio::spawn(keep(parts.clone(), ended.clone()));
     loops.close();
     stop.cancelled().await;

@@ -13,8 +13,12 @@ pub struct DecisionId(pub Text);
 pub enum Subject {
     /// Which nodes to launch.
     ScaleUp,
+    /// Which nodes to remove.
+    ScaleDown,
     /// Which certificates to approve.
     Certificates,
+    /// Which Node objects have no machine any more.
+    Cleanup,
 }
 
 impl DecisionId {
@@ -22,7 +26,9 @@ impl DecisionId {
     pub fn new(subject: Subject, snapshot: &Snapshot, now: Timestamp) -> Self {
         let letter = match subject {
             Subject::ScaleUp => 'u',
+            Subject::ScaleDown => 'd',
             Subject::Certificates => 'c',
+            Subject::Cleanup => 'n',
         };
         Self(format!("{letter}{:x}-{:x}", now.0, snapshot.version()).as_str().into())
     }
@@ -39,7 +45,9 @@ impl Subject {
     pub fn label(self) -> &'static str {
         match self {
             Self::ScaleUp => "scale-up",
+            Self::ScaleDown => "scale-down",
             Self::Certificates => "csr-approval",
+            Self::Cleanup => "cleanup",
         }
     }
 }

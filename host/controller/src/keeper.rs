@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plimsoll_kube::{EventReason, FeatureState, Permit, Purpose, Record, RecordError, RecordVersion};
+use plimsoll_kube::{EventReason, Feature, FeatureState, Permit, Purpose, Record, RecordError, RecordVersion};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -119,7 +119,11 @@ impl Keeper {
             features.insert(feature.label().to_owned(), state.to_string());
         }
         let before = self.parts.status.get().features;
-        for (feature, state) in table.rows().filter(|(_, state)| matches!(state, FeatureState::Off { .. })) {
+        // Many clusters have no metrics server, and nothing depends on it: a line of the log is enough.
+        let quiet = [Feature::NodeMetrics, Feature::PodMetrics];
+        let off =
+            |feature, state: &FeatureState| matches!(state, FeatureState::Off { .. }) && !quiet.contains(&feature);
+        for (feature, state) in table.rows().filter(|(feature, state)| off(*feature, state)) {
             let state = state.to_string();
             if before.get(feature.label()) != Some(&state) {
                 let message = format!("feature {feature}: {state}");

@@ -20,6 +20,20 @@ type Labels<const N: usize> = [(&'static str, String); N];
 
 type Histograms<const N: usize> = Family<Labels<N>, Histogram, fn() -> Histogram>;
 
+/// Cores and bytes by group.
+type GroupGauges = [Family<Labels<1>, Gauge<f64, AtomicU64>>; 2];
+
+/// What amounts of a group there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupAmount {
+    /// What its pods request.
+    Requested,
+    /// What its nodes have for pods.
+    Allocatable,
+    /// What is used of it, as the metrics server says.
+    Used,
+}
+
 /// Every figure. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -59,6 +73,13 @@ struct Figures {
     effects_pending: Gauge,
     events_dropped: Counter,
     features: Family<Labels<1>, Gauge>,
+    cleaned_up: Family<Labels<1>, Counter>,
+    kept: Family<Labels<1>, Gauge>,
+    draining: Family<Labels<1>, Gauge>,
+    drain_steps: Family<Labels<1>, Counter>,
+    removed: Family<Labels<1>, Counter>,
+    /// By [`GroupAmount`]: cores, bytes.
+    group_amounts: [GroupGauges; 3],
     /// What counters were told in all, by what tells totals.
     totals: Mutex<HashMap<(&'static str, String), u64>>,
 }
@@ -113,6 +134,12 @@ impl Metrics {
             effects_pending: Default::default(),
             events_dropped: Default::default(),
             features: Default::default(),
+            cleaned_up: Default::default(),
+            kept: Default::default(),
+            draining: Default::default(),
+            drain_steps: Default::default(),
+            removed: Default::default(),
+            group_amounts: Default::default(),
             totals: Default::default(),
         };
         let mut registry = Registry::with_prefix("plimsoll");
@@ -156,7 +183,21 @@ impl Metrics {
             writes: "writes", "Changes sent to the API server, by what for and outcome";
             effects_pending: "effects_pending", "Changes that have not ended";
             events_dropped: "events_dropped", "Kubernetes Events that were not written because there were too many";
+            cleaned_up: "nodes_cleaned_up", "Node objects deleted because their machine was gone, by group";
+            kept: "nodes_kept", "Nodes that stay, by the primary reason";
+            draining: "nodes_draining", "Nodes that are being drained, by cause";
+            drain_steps: "drain_steps", "What happened in drains, by kind";
+            removed: "nodes_removed", "Nodes that were drained and removed, by group";
             features: "feature_enabled", "1 if a feature has all the permissions it needs";
+        }
+        let names = [
+            ("group_requested", "requested by the pods of a group"),
+            ("group_allocatable", "that the nodes of a group have for pods"),
+            ("group_used", "used on the nodes of a group, as the metrics server says; no decision goes by it"),
+        ];
+        for ((name, help), [cores, bytes]) in names.into_iter().zip(&figures.group_amounts) {
+            registry.register(format!("{name}_cpu_cores"), format!("Cores {help}"), cores.clone());
+            registry.register(format!("{name}_memory_bytes"), format!("Bytes of memory {help}"), bytes.clone());
         }
         Self { registry: Arc::new(registry), figures: Arc::new(figures) }
     }
@@ -257,6 +298,56 @@ impl Metrics {
     /// Groups may have gone: their sizes are told again after this.
     pub fn forget_groups(&self) {
         self.figures.groups.clear();
+    }
+
+    /// An amount of every group: group, cores, bytes. What is not told is forgotten.
+    pub fn group_amounts(&self, what: GroupAmount, groups: impl IntoIterator<Item = (String, f64, f64)>) {
+        let [requested, allocatable, used] = &self.figures.group_amounts;
+        let [cpu, memory] = match what {
+            GroupAmount::Requested => requested,
+            GroupAmount::Allocatable => allocatable,
+            GroupAmount::Used => used,
+        };
+        cpu.clear();
+        memory.clear();
+        for (group, cores, bytes) in groups {
+            let labels = [("group", group)];
+            cpu.get_or_create(&labels).set(cores);
+            memory.get_or_create(&labels).set(bytes);
+        }
+    }
+
+    /// The Node object of a machine that is gone was deleted.
+    pub fn cleaned_up(&self, group: &str) {
+        self.figures.cleaned_up.get_or_create(&[("group", group.to_owned())]).inc();
+    }
+
+    /// How many nodes stay, by reason.
+    pub fn kept(&self, counts: impl IntoIterator<Item = (&'static str, u64)>) {
+        self.figures.kept.clear();
+        for (reason, count) in counts {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            self.figures.kept.get_or_create(&[("reason", reason.to_owned())]).set(count);
+        }
+    }
+
+    /// How many nodes are being drained, by cause.
+    pub fn draining(&self, counts: impl IntoIterator<Item = (&'static str, u64)>) {
+        self.figures.draining.clear();
+        for (cause, count) in counts {
+            let count = i64::try_from(count).unwrap_or(i64::MAX);
+            self.figures.draining.get_or_create(&[("cause", cause.to_owned())]).set(count);
+        }
+    }
+
+    /// Something happened in a drain.
+    pub fn drained(&self, step: &'static str) {
+        self.figures.drain_steps.get_or_create(&[("step", step.to_owned())]).inc();
+    }
+
+    /// A drained node is gone.
+    pub fn removed(&self, group: &str) {
+        self.figures.removed.get_or_create(&[("group", group.to_owned())]).inc();
     }
 
     /// A provider has taken a launch.

@@ -8,6 +8,8 @@ use plimsoll_model::Timestamp;
 use plimsoll_providers::NodeGroupProvider;
 use tokio::sync::{Notify, watch};
 
+use crate::exchange::Exchange;
+use crate::simulation::SharedSimulation;
 use crate::{Effects, Health, Heard, Identity, Metrics, Policies, Settings, StatusBoard};
 
 /// Tells the time of day.
@@ -36,6 +38,10 @@ pub struct Parts {
     pub identity: Arc<Identity>,
     /// Kubernetes Events.
     pub events: Events,
+    /// The cluster, simulated.
+    pub simulation: SharedSimulation,
+    /// What the loops tell each other.
+    pub exchange: Exchange,
     /// What the permissions allow.
     pub features: Features,
     /// Changes on their way.

@@ -12,15 +12,16 @@ use plimsoll_model::{Snapshot, Timestamp};
 use plimsoll_planner::launch::{
     GroupFacts, LaunchId, LaunchIntent, LaunchOutcome, LedgerRules, MergedGroups, merge_provider_groups,
 };
-use plimsoll_planner::scale_up::{LaunchBlock, ScaleUpConfig, launch_requests, plan_scale_up};
+use plimsoll_planner::scale_up::{Displaced, LaunchBlock, ScaleUpConfig, launch_requests, plan_scale_up};
 use plimsoll_providers::ProviderError;
-use plimsoll_scheduler::Simulation;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
+use crate::exchange::{Provisioning, Turn};
 use crate::ledger_book::{BookError, LedgerBook};
+use crate::simulation::NotSimulated;
 use crate::{DecisionId, Parts, Settings, Subject};
 
 /// The ledger is looked at this often even if nothing has changed: grace periods end, back-offs too.
@@ -34,7 +35,6 @@ pub struct Provisioner {
     parts: Parts,
     mirror: MirrorHandle,
     rules: LedgerRules,
-    simulation: Option<Simulation>,
     book: Option<LedgerBook>,
     term: Option<u64>,
     /// Launches that the provider is being asked about now.
@@ -43,6 +43,7 @@ pub struct Provisioner {
     told: mpsc::UnboundedReceiver<Told>,
     planned: Option<Planned>,
     cooling_until: Option<Timestamp>,
+    launched: Option<Timestamp>,
 }
 
 /// What a provider said.
@@ -60,6 +61,7 @@ struct Planned {
     policies: u64,
     inventory: u64,
     blocks: Vec<LaunchBlock>,
+    displaced: Vec<Displaced>,
     launching: bool,
 }
 
@@ -71,7 +73,6 @@ impl Provisioner {
             mirror: parts.mirror.clone(),
             parts,
             rules,
-            simulation: None,
             book: None,
             term: None,
             asked: HashSet::new(),
@@ -79,6 +80,7 @@ impl Provisioner {
             told,
             planned: None,
             cooling_until: None,
+            launched: None,
         }
     }
 
@@ -89,6 +91,7 @@ impl Provisioner {
         let mut leadership = self.parts.leadership.clone();
         let mut settings = self.parts.settings.clone();
         let mut heard = self.parts.heard.clone();
+        let mut leaving = self.parts.exchange.leaving.subscribe();
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -101,6 +104,7 @@ impl Provisioner {
                 () = leadership.changed() => {},
                 Ok(()) = settings.changed() => {},
                 Ok(()) = heard.changed() => {},
+                Ok(()) = leaving.changed() => {},
                 Some(told) = self.told.recv() => self.hear(told),
                 _ = ticks.tick() => {},
             }
@@ -121,13 +125,17 @@ impl Provisioner {
         let settings = self.parts.settings.borrow().clone();
         let Some(view) = self.mirror.latest() else { return };
         let snapshot = view.snapshot.clone();
-        self.follow(&snapshot, &settings).await;
+        // Kept warm, also for the moment in which this replica leads; one that is ahead already is as warm.
+        let _ = self.parts.simulation.with(&snapshot, &settings.scheduler, |_| ()).await;
         if !self.lead().await {
             return;
         }
         let now = self.parts.now();
         let mut config = settings.scale_up.clone();
         let facts = self.merge(&mut config, &snapshot, now);
+        self.publish(&config);
+        let Some(displaced) = self.displaced() else { return };
+        config.displaced = displaced;
         self.look(&config, &snapshot, now);
         if !self.save().await {
             return;
@@ -143,18 +151,18 @@ impl Provisioner {
         }
     }
 
-    /// Keeps the simulation warm, whether or not this replica leads.
-    async fn follow(&mut self, snapshot: &Arc<Snapshot>, settings: &Settings) {
-        let (snapshot, profile) = (snapshot.clone(), settings.scheduler.clone());
-        let simulation = self.simulation.take();
-        let followed = tokio::task::spawn_blocking(move || match simulation {
-            Some(mut simulation) if *simulation.profile() == profile => {
-                simulation.sync(&snapshot);
-                simulation
-            }
-            _ => Simulation::with_profile(&snapshot, profile),
-        });
-        self.simulation = followed.await.ok();
+    /// Tells whoever drains what holds in this term.
+    fn publish(&self, config: &ScaleUpConfig) {
+        let (Some(book), Some(term)) = (&self.book, self.term) else { return };
+        self.parts.exchange.turns.give(Turn::Launch, book.ledger.unanswered().cloned());
+        let provisioning = Provisioning { term, config: Arc::new(config.clone()), launched: self.launched };
+        self.parts.exchange.provisioning.send_replace(Some(provisioning));
+    }
+
+    /// Nodes that have to go; `None` if nobody has looked yet in this term.
+    fn displaced(&self) -> Option<Vec<Displaced>> {
+        let leaving = self.parts.exchange.leaving.borrow();
+        leaving.as_ref().filter(|leaving| Some(leaving.term) == self.term).map(|leaving| leaving.displaced.clone())
     }
 
     /// True if this replica leads and has the ledger.
@@ -166,6 +174,7 @@ impl Provisioner {
             self.book = None;
             self.asked.clear();
             self.planned = None;
+            self.parts.exchange.provisioning.send_replace(None);
         }
         if term.is_none() {
             return false;
@@ -273,7 +282,9 @@ impl Provisioner {
         for (intent, called) in
             baselines.into_iter().map(|intent| (intent, false)).chain(calls.into_iter().map(|intent| (intent, true)))
         {
-            if self.asked.contains(&intent.id) {
+            // A machine of the group is being removed: its size is not ours to change until that has its answer.
+            let turn = self.parts.exchange.turns.take(Turn::Launch, &intent.request.group);
+            if !turn || self.asked.contains(&intent.id) {
                 continue;
             }
             let id = intent.id.clone();
@@ -346,30 +357,32 @@ impl Provisioner {
             inventory: self.parts.heard.borrow().number,
             // When a block ends does not matter before it does: then it is no longer there.
             blocks: config.blocked.iter().map(|block| LaunchBlock { until: Timestamp(0), ..block.clone() }).collect(),
+            displaced: config.displaced.clone(),
             launching,
         };
         if self.planned.as_ref() == Some(&planned) {
             return;
         }
-        let Some(mut simulation) = self.simulation.take() else { return };
         let id = DecisionId::new(Subject::ScaleUp, &snapshot, now);
         let span = tracing::info_span!("decision", decision = %id, subject = Subject::ScaleUp.label());
         let begin = Instant::now();
-        let policies = self.parts.policies.clone();
         let work = {
-            let (snapshot, span) = (snapshot.clone(), span.clone());
-            tokio::task::spawn_blocking(move || {
+            let (snapshot, span, policies) = (snapshot.clone(), span.clone(), self.parts.policies.clone());
+            move |simulation: &mut plimsoll_scheduler::Simulation| {
                 let _inside = span.enter();
-                let plan = plan_scale_up(&snapshot, &mut simulation, &config, now, policies.as_ref());
+                let plan = plan_scale_up(&snapshot, simulation, &config, now, policies.as_ref());
                 let requests = launch_requests(&config, &plan.launches);
-                (simulation, config, plan, requests)
-            })
+                (config, plan, requests)
+            }
         };
-        let Ok((simulation, config, plan, requests)) = work.await else {
-            tracing::error!(parent: &span, "planning has panicked; the next change plans again");
-            return;
+        let (config, plan, requests) = match self.parts.simulation.with(&snapshot, &settings.scheduler, work).await {
+            Ok(planned) => planned,
+            Err(NotSimulated::Stale) => return,
+            Err(NotSimulated::Panicked) => {
+                tracing::error!(parent: &span, "planning has panicked; the next change plans again");
+                return;
+            }
         };
-        self.simulation = Some(simulation);
         self.planned = Some(planned);
         let can = launching
             && !requests.is_empty()
@@ -380,6 +393,9 @@ impl Provisioner {
             (Some(book), Some(term)) if can => book.ledger.intend(requests, now, &id.0, term),
             _ => Vec::new(),
         };
+        if !intents.is_empty() {
+            self.launched = Some(now);
+        }
         if !intents.is_empty() && settings.cooldown.0 > 0 {
             self.cooling_until = Some(Timestamp(now.0.saturating_add(settings.cooldown.0)));
         }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use plimsoll_model::Millis;
+use plimsoll_model::{Millis, Text};
 use plimsoll_planner::csr::CsrRules;
+use plimsoll_planner::drain::{DrainRules, ScaleDownConfig};
 use plimsoll_planner::scale_up::ScaleUpConfig;
 use plimsoll_scheduler::SchedulerProfile;
 
@@ -18,8 +19,18 @@ pub struct Settings {
     pub launching: bool,
     /// After a launch nothing more is launched for this long.
     pub cooldown: Millis,
+    /// What may be removed.
+    pub scale_down: ScaleDownConfig,
+    /// How patient drains are.
+    pub drain: DrainRules,
+    /// Nodes are removed although another autoscaler is at work.
+    pub beside_rivals: bool,
     /// What must hold of a certificate; `None`: none is approved.
     pub certificates: Option<CsrRules>,
+    /// The Node object of a machine that has been gone for this long is deleted; `None`: none is.
+    pub cleanup: Option<Duration>,
+    /// The metrics server is asked how busy nodes are.
+    pub usage: bool,
     /// Changes with every change of the file.
     pub revision: u64,
 }
@@ -31,6 +42,8 @@ pub struct Identity {
     pub cluster: String,
     /// Which replica.
     pub replica: String,
+    /// The pod that it is, namespace and name, where it is one.
+    pub pod: Option<(Text, Text)>,
     /// The namespace of its lease, status and ledger.
     pub namespace: String,
     /// `mode: observe`.

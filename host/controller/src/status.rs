@@ -41,6 +41,10 @@ pub struct Status {
     pub groups: BTreeMap<String, GroupStatus>,
     /// Launches whose nodes have not joined, by id.
     pub launches: BTreeMap<String, LaunchStatus>,
+    /// Nodes that are being drained, by name.
+    pub drains: BTreeMap<String, DrainStatus>,
+    /// Nodes that stay, by the primary reason.
+    pub nodes: BTreeMap<String, KeptStatus>,
     /// Policies.
     pub policies: Vec<PolicyStatus>,
     /// What the permissions allow, by feature: `enabled`, or why not.
@@ -130,6 +134,37 @@ pub struct LaunchStatus {
     pub decided: String,
     /// The decision that it comes from.
     pub decision: String,
+}
+
+/// A drain.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DrainStatus {
+    /// Why: a stable label.
+    pub cause: &'static str,
+    /// The node group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Why, in the words of the policy or of whoever asked.
+    pub reason: String,
+    /// When it began, RFC 3339.
+    pub started: String,
+    /// When the node is removed whatever is on it, RFC 3339.
+    pub deadline: String,
+    /// How far it is.
+    pub progress: String,
+    /// The decision that it comes from.
+    pub decision: String,
+}
+
+/// Nodes that stay for one reason.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeptStatus {
+    /// How many.
+    pub count: u64,
+    /// The first few, each with its detail.
+    pub examples: BTreeMap<String, String>,
 }
 
 /// A policy at one point.

@@ -22,6 +22,11 @@ pub fn node(node: &Node) -> Regarding {
     Regarding::new(&Resource::NODES, ObjectName::of_cluster(&node.name), &node.uid.to_string())
 }
 
+/// A node that is not there any more.
+pub fn gone_node(name: &str) -> Regarding {
+    Regarding::new(&Resource::NODES, ObjectName::of_cluster(name), "")
+}
+
 /// A signing request.
 pub fn signing_request(request: &SigningRequest) -> Regarding {
     Regarding::new(&Resource::SIGNING_REQUESTS, ObjectName::of_cluster(&request.name), "")

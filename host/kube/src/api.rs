@@ -193,12 +193,38 @@ impl Api {
         object: &ObjectName,
         precondition: &Precondition,
     ) -> Result<Value, ApiError> {
+        self.delete_with(permit, resource, object, precondition, None).await
+    }
+
+    /// Deletes an object that gets this time to stop, in whole seconds, in the place of its own.
+    pub async fn delete_within(
+        &self,
+        permit: &Permit,
+        resource: &Resource,
+        object: &ObjectName,
+        precondition: &Precondition,
+        grace: Duration,
+    ) -> Result<Value, ApiError> {
+        self.delete_with(permit, resource, object, precondition, Some(grace)).await
+    }
+
+    async fn delete_with(
+        &self,
+        permit: &Permit,
+        resource: &Resource,
+        object: &ObjectName,
+        precondition: &Precondition,
+        grace: Option<Duration>,
+    ) -> Result<Value, ApiError> {
         let mut options = serde_json::json!({"apiVersion": "v1", "kind": "DeleteOptions"});
         if let Some(uid) = &precondition.uid {
             options["preconditions"]["uid"] = uid.as_str().into();
         }
         if let Some(version) = &precondition.resource_version {
             options["preconditions"]["resourceVersion"] = version.as_str().into();
+        }
+        if let Some(grace) = grace {
+            options["gracePeriodSeconds"] = grace.as_secs().into();
         }
         self.write(permit, Method::DELETE, &resource.object_path(object, None), Some(JSON), &options).await
     }

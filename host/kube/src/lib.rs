@@ -14,6 +14,7 @@ mod account;
 mod api;
 mod approval;
 mod collector;
+mod drain;
 mod dump;
 mod error;
 mod events;
@@ -33,6 +34,9 @@ pub use api::{
     Precondition, Purpose, Refused, Resource, Term, chain,
 };
 pub use approval::{Approval, ApprovalOutcome, JudgedRequest, decide_request};
+pub use drain::{
+    delete_node, delete_pod, evict, mark_node, release_node, request_drain, start_replacement, withdraw_request,
+};
 pub use dump::{Dump, Progress, read_dump, read_stream};
 pub use error::DumpError;
 pub use events::{

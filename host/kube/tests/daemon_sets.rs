@@ -30,8 +30,24 @@ fn daemon_sets_keep_what_decisions_use() {
         ("kube-system", "d", Uid::Other("u".into()))
     );
     assert_eq!(found.labels.get("app").map(Text::as_str), Some("agent"));
+    assert_eq!(found.priority_class, None);
+    let classed = daemon_set("{}", "priorityClassName: system-node-critical");
+    assert_eq!(classed.priority_class.as_deref(), Some("system-node-critical"));
+    assert_eq!(daemon_set("{}", "priorityClassName: null").priority_class, None);
     assert_eq!(daemon_set("null", "").labels.len(), 0);
     assert_eq!(daemon_sets("deletionTimestamp: '2026-11-20T10:00:00Z'", "{}", ""), []);
+}
+
+/// A list of metadata still says that it is there.
+#[test]
+fn a_daemon_set_without_a_spec_asks_for_nothing() {
+    for spec in ["", "spec: null\n"] {
+        let dump = read_yaml(&format!("kind: DaemonSet\napiVersion: apps/v1\nmetadata: {{name: d, uid: u}}\n{spec}"));
+        assert_eq!(dump.account.broken, []);
+        let found: Vec<_> = dump.snapshot.daemon_sets().collect();
+        assert_eq!((found.len(), found[0].name.as_str(), found[0].uid.to_string()), (1, "d", "u".to_owned()));
+        assert_eq!((found[0].shape.requests.cpu.0, found[0].shape.requests.pods), (0, 1));
+    }
 }
 
 #[test]

@@ -86,6 +86,7 @@ async fn each_permission_that_is_taken_away_turns_off_what_needs_it() {
         ("list", "", "pods", "watch"),
         ("patch", "", "nodes", "drain"),
         ("create", "", "pods/eviction", "drain"),
+        ("patch", "", "pods", "warm-up"),
         ("delete", "", "nodes", "cleanup simulated"),
         ("update", "certificates.k8s.io", "certificatesigningrequests/approval", "csr-approval"),
         ("approve", "certificates.k8s.io", "signers", "csr-approval"),
@@ -125,6 +126,11 @@ async fn a_refusal_at_run_time_turns_the_feature_off() {
     assert!(changes.borrow_and_update().state(Feature::Drain).to_string().contains("missing: patch nodes"));
     assert_eq!(off(&features.table()), ["drain"]);
     assert_eq!(features.failed(&ApiError::NoAnswer("x".to_owned())), None);
+    // Of some failures only the sentence is left.
+    let sentence = "pods \"p\" is forbidden: User \"a\" cannot patch resource \"pods\" in API group \"\" in the namespace \"shop\"";
+    assert_eq!(features.refused(sentence).expect("a rule is named").to_string(), "patch pods in namespace shop");
+    assert_eq!(off(&features.table()), ["drain", "warm-up"]);
+    assert_eq!(features.refused("this replica does not lead"), None);
 }
 
 #[tokio::test]

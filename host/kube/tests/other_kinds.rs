@@ -83,6 +83,12 @@ fn budgets_by_version_and_status() {
     assert_eq!(budget("policy/v1", "maxUnavailable: 1", ""), (None, 0));
     assert_eq!(budget("policy/v1", "selector: {}", "status: {disruptionsAllowed: -1}"), (all.clone(), 0));
     assert_eq!(budget("policy/v1", "selector: {}", "status: {disruptionsAllowed: 99999999999}"), (all, u32::MAX));
+    for spec in ["", "spec: null\n"] {
+        let text = format!("kind: PodDisruptionBudget\napiVersion: policy/v1\nmetadata: {{name: b}}\n{spec}");
+        let dump = read_yaml(&text);
+        assert_eq!((dump.account.broken.len(), dump.snapshot.budgets().len()), (0, 1), "{text}");
+        assert_eq!(dump.snapshot.budgets()[0].selector, None, "it covers nothing");
+    }
     let (selector, _) = budget(
         "policy/v1beta1",
         "selector: {matchLabels: {a: b}, matchExpressions: [{key: c, operator: DoesNotExist}]}",

@@ -5,6 +5,7 @@ mod texts;
 
 use plimsoll_model::{
     HostPort, Millis, Os, Phase, Protocol, Scheduling, TaintEffect, Text, Timestamp, Toleration, Uid, Volumes,
+    well_known,
 };
 use texts::{pod, pod_of, read_json, read_yaml};
 
@@ -151,7 +152,7 @@ fn how_far_scheduling_has_come() {
 
 #[test]
 fn volumes_say_what_would_be_lost() {
-    let volumes = |local, claims| Volumes { local, claims };
+    let volumes = |local, claims| Volumes { local, claims, unlisted: local };
     for (text, expected) in [
         ("", volumes(false, false)),
         ("{hostPath: {path: /var}}", volumes(true, false)),
@@ -163,6 +164,19 @@ fn volumes_say_what_would_be_lost() {
         ("{emptyDir: {}}, {persistentVolumeClaim: {claimName: c}}", volumes(true, true)),
     ] {
         assert_eq!(pod(&format!("volumes: [{text}]")).volumes, expected, "{text}");
+    }
+}
+
+/// cluster-autoscaler's rule: names with nothing but commas between them, and every local volume has to be listed.
+#[test]
+fn local_volumes_can_be_listed_as_safe_to_lose() {
+    let local = "{name: a, emptyDir: {}}, {name: b, hostPath: {path: /var}}, {name: c, emptyDir: {medium: Memory}}";
+    for (listed, unlisted) in
+        [("a,b", false), ("b,a,x", false), ("a", true), ("a, b", true), ("c", true), (",", true), ("", true)]
+    {
+        let metadata = format!("annotations: {{{}: '{listed}'}}", well_known::SAFE_LOCAL_VOLUMES);
+        let read = pod_of(&metadata, &format!("volumes: [{local}]"), "").volumes;
+        assert_eq!(read, Volumes { local: true, unlisted, claims: false }, "{listed}");
     }
 }
 

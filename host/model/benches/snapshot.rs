@@ -166,6 +166,10 @@ fn node(index: usize) -> Node {
         created: Some(Timestamp(0)),
         deleting: false,
         launching: false,
+        provider_id: None,
+        ready_changed: None,
+        conditions: Vec::new(),
+        attached_volumes: 0,
         addresses: Vec::new(),
     }
 }

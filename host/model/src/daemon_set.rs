@@ -15,6 +15,8 @@ pub struct DaemonSet {
     pub uid: Uid,
     /// Labels of its pods.
     pub labels: Arc<LabelSet>,
-    /// What its pods need.
+    /// What its pods need. Their priority is that of `priority_class`.
     pub shape: Arc<PodShape>,
+    /// `spec.priorityClassName` of its pods; without one they are of the default class.
+    pub priority_class: Option<Text>,
 }

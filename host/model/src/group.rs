@@ -41,6 +41,32 @@ pub struct NodeGroup {
     pub block_device: BlockDevice,
     /// Only empty nodes are removed.
     pub restrict_scale_down: bool,
+    /// What holds for its nodes instead of what holds for the cluster when they are removed.
+    pub scale_down: GroupScaleDown,
+}
+
+/// What holds for the removal of a group's nodes; what is not set is as for the whole cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupScaleDown {
+    /// Its nodes go without waiting, once they can.
+    pub accelerated: Option<bool>,
+    /// How many of its nodes may drain at once, in percent.
+    pub max_percentage: Option<u32>,
+    /// In how many evaluations in a row a node must be removable.
+    pub evaluation_periods: Option<u32>,
+    /// When a node is removed whatever is still on it, after its drain begins.
+    pub timeout: Option<Millis>,
+    /// When a pod is deleted whose eviction keeps being refused.
+    pub force_delete: Option<ForceDelete>,
+}
+
+/// When a pod is deleted whose eviction keeps being refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForceDelete {
+    /// So long after the first refusal.
+    After(Millis),
+    /// It goes with its node.
+    Never,
 }
 
 /// Taints that a node has until it has fully started (Spot Ocean, startup taints).
@@ -187,6 +213,7 @@ impl Default for NodeGroup {
             subnets: Vec::new(),
             block_device: BlockDevice::default(),
             restrict_scale_down: false,
+            scale_down: GroupScaleDown::default(),
         }
     }
 }
@@ -280,6 +307,10 @@ mod tests {
             created: Some(Timestamp(1_000_000)),
             deleting: false,
             launching: false,
+            provider_id: None,
+            ready_changed: None,
+            conditions: Vec::new(),
+            attached_volumes: 0,
             addresses: vec![],
         }
     }

@@ -40,7 +40,7 @@ pub use budget::DisruptionBudget;
 pub use cluster::{Changes, Cluster, ClusterBuilder, Duplicate, NodeId, PodId, Pools, Snapshot};
 pub use csr::{CsrState, SigningRequest};
 pub use daemon_set::DaemonSet;
-pub use group::{GroupIndex, Lifecycle, NodeGroup, Os, StartupTaints, Subnet};
+pub use group::{ForceDelete, GroupIndex, GroupScaleDown, Lifecycle, NodeGroup, Os, StartupTaints, Subnet};
 pub use instance_type::{Arch, InstanceType, Interfaces};
 pub use inter_pod::{InterPodRules, NodeInclusion, PodAffinityTerm, Preferences, SpreadConstraint};
 pub use labels::LabelSet;

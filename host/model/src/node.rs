@@ -31,6 +31,14 @@ pub struct Node {
     pub launching: bool,
     /// Addresses that the node reports of itself.
     pub addresses: Vec<Address>,
+    /// `spec.providerID`: the machine it runs on, in the provider's words.
+    pub provider_id: Option<Text>,
+    /// When the condition `Ready` last changed.
+    pub ready_changed: Option<Timestamp>,
+    /// Types of the other conditions that are true, sorted.
+    pub conditions: Vec<Text>,
+    /// Volumes that are attached to it (`status.volumesAttached`).
+    pub attached_volumes: u32,
 }
 
 impl Node {

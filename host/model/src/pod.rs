@@ -103,6 +103,9 @@ pub enum Scheduling {
 pub struct Volumes {
     /// A `hostPath`, or an `emptyDir` that is not in memory.
     pub local: bool,
+    /// One of these that the pod's annotation does not list as safe to lose (see
+    /// [`well_known::SAFE_LOCAL_VOLUMES`]).
+    pub unlisted: bool,
     /// A claim on a persistent volume.
     pub claims: bool,
 }

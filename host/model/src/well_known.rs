@@ -45,6 +45,11 @@ pub const MIRROR_POD: &str = "kubernetes.io/config.mirror";
 pub const RESTRICT_SCALE_DOWN: &str = "spotinst.io/restrict-scale-down";
 /// Annotation of a pod whose node stays: `"false"` (cluster-autoscaler FAQ).
 pub const SAFE_TO_EVICT: &str = "cluster-autoscaler.kubernetes.io/safe-to-evict";
+/// Annotation of a pod: names of volumes on the node, with commas between them, that it can lose (cluster-autoscaler
+/// FAQ).
+pub const SAFE_LOCAL_VOLUMES: &str = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes";
+/// Annotation of a pod that leaves with its node as those of a DaemonSet do: `"true"` (cluster-autoscaler FAQ).
+pub const DAEMON_SET_POD: &str = "cluster-autoscaler.kubernetes.io/daemonset-pod";
 /// Label of a pod that wants its replacement started first: a duration (Spot Ocean, "Scaling").
 pub const PRE_EVICTION_WARMUP: &str = "spot.io/pre-eviction-warmup";
 /// Annotation that repeats the whole object; nobody decides by it.
@@ -53,3 +58,17 @@ pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration
 pub const CRITICAL_CLASSES: [&str; 2] = ["system-cluster-critical", "system-node-critical"];
 /// The scheduler that pods get when they name none.
 pub const DEFAULT_SCHEDULER: &str = "default-scheduler";
+/// Annotation of a node that Plimsoll drains: the drain, as JSON.
+pub const DRAIN: &str = "plimsoll.dev/drain";
+/// Annotation of a node that was cordoned by somebody else before Plimsoll drained it: it stays cordoned afterwards.
+pub const WAS_CORDONED: &str = "plimsoll.dev/was-cordoned";
+/// Taint of a node that Plimsoll drains (`NoSchedule`).
+pub const DRAINING: &str = "plimsoll.dev/draining";
+/// Annotation by which a person asks for a node to be drained: why.
+pub const DRAIN_REQUESTED: &str = "plimsoll.dev/drain-requested";
+/// Annotation of a node whose machine is taken back: when, as RFC 3339.
+pub const INTERRUPTION: &str = "plimsoll.dev/interruption";
+/// Annotation of a pod whose replacement Plimsoll had started before evicting it: the warm-up, as JSON.
+pub const WARMING_UP: &str = "plimsoll.dev/warming-up";
+/// The label that a Deployment's ReplicaSet tells its own pods by (Kubernetes, "Deployments").
+pub const POD_TEMPLATE_HASH: &str = "pod-template-hash";

@@ -9,6 +9,7 @@
 
 mod groups;
 mod helps;
+mod node;
 mod node_sets;
 
 use std::collections::{HashMap, HashSet};
@@ -18,6 +19,7 @@ use plimsoll_model::{NodeId, Phase, Pod, PodId, Scheduling, Snapshot, Text, Time
 use plimsoll_scheduler::{Alike, ClassId, Mark, Rejection, Simulation};
 
 pub use groups::{GroupVerdict, KindFailure};
+pub use node::{NodeExplainer, NodeExplanation};
 pub use node_sets::NodeSet;
 
 use crate::scale_up::{Kind, PendingPod, PendingReason, PlannedLaunch, ScaleUpConfig, ScaleUpPlan, kinds};

@@ -14,5 +14,6 @@ pub mod launch;
 mod clipped;
 mod policy;
 pub mod scale_up;
+pub mod windows;
 
 pub use policy::{Asked, CallOutcome, CsrPolicy, DrainPolicy, LogLevel, LogLine, Point, PolicyCall, ScaleUpPolicy};

@@ -9,6 +9,7 @@
 
 mod allowance;
 mod demand;
+mod displaced;
 mod existing;
 mod headroom;
 mod judge;
@@ -24,6 +25,7 @@ mod reason;
 mod template;
 mod why;
 
+pub use displaced::Displaced;
 pub(crate) use existing::{SettledHeadroom, await_starting, settle_pending};
 pub use headroom::{HeadroomConfig, HeadroomUnits, ManualHeadroom, headroom};
 pub(crate) use judge::{Kind, kinds};
@@ -53,6 +55,8 @@ pub struct ScaleUpConfig {
     pub network: NetworkRules,
     /// What may not be launched for now.
     pub blocked: Vec<LaunchBlock>,
+    /// Nodes that have to go: room is planned for their pods before these are pending.
+    pub displaced: Vec<Displaced>,
 }
 
 /// What the whole cluster may become, launches included.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use fixture::*;
 use plimsoll_model::{Millis, Node, NodeGroup, Pod, Snapshot, well_known};
 use plimsoll_planner::drain::{
-    Cause, NodeChoice, NodesQuestion, NodesVerdict, PodTurn, PodsQuestion, ScaleDownConfig, ScaleDownPlan,
+    Cause, History, NodeChoice, NodesQuestion, NodesVerdict, PodTurn, PodsQuestion, ScaleDownConfig, ScaleDownPlan,
     plan_scale_down,
 };
 use plimsoll_planner::scale_up::ScaleUpConfig;
@@ -65,7 +65,15 @@ fn plan_with(
 ) -> (ScaleDownPlan, Vec<NodesQuestion>) {
     let policy = Scripted { nodes, pods, asked: RefCell::default() };
     let mut simulation = Simulation::new(snapshot);
-    let plan = plan_scale_down(snapshot, &mut simulation, &ScaleUpConfig::default(), config, NOW, &policy);
+    let plan = plan_scale_down(
+        snapshot,
+        &mut simulation,
+        &ScaleUpConfig::default(),
+        config,
+        &History::default(),
+        NOW,
+        &policy,
+    );
     (plan, policy.asked.into_inner())
 }
 

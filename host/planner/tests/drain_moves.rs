@@ -13,7 +13,8 @@ use plimsoll_model::{
     Snapshot, SpreadConstraint, StartupTaints, Taint, TaintEffect, Timestamp, Volume, VolumeClaim, well_known,
 };
 use plimsoll_planner::drain::{
-    NodeChoice, NodesQuestion, NodesVerdict, PodTurn, PodsQuestion, ScaleDownConfig, ScaleDownPlan, plan_scale_down,
+    History, NodeChoice, NodesQuestion, NodesVerdict, PodTurn, PodsQuestion, ScaleDownConfig, ScaleDownPlan,
+    plan_scale_down,
 };
 use plimsoll_planner::scale_up::{HeadroomConfig, ManualHeadroom, ScaleUpConfig};
 use plimsoll_planner::{Asked, DrainPolicy};
@@ -39,7 +40,7 @@ fn plan_beside(snapshot: &Arc<Snapshot>, scale_up: &ScaleUpConfig, policy: &Eage
     let groups = Some(vec![group("general", 0, 99)]);
     let config = ScaleDownConfig { groups, max_percentage: 100, ..ScaleDownConfig::default() };
     let mut simulation = Simulation::new(snapshot);
-    let plan = plan_scale_down(snapshot, &mut simulation, scale_up, &config, NOW, policy);
+    let plan = plan_scale_down(snapshot, &mut simulation, scale_up, &config, &History::default(), NOW, policy);
     assert_eq!(plan.drains.len() + plan.kept.len(), snapshot.node_count(), "every node is accounted for");
     assert_eq!(rooms(snapshot, &mut simulation), rooms(snapshot, &mut Simulation::new(snapshot)), "as it was");
     plan

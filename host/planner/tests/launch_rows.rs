@@ -12,7 +12,7 @@ use plimsoll_model::{
     TaintEffect, Timestamp, Uid, well_known,
 };
 use plimsoll_planner::drain::{
-    NodeChoice, NodesQuestion, NodesVerdict, PodTurn, PodsQuestion, ScaleDownConfig, plan_scale_down,
+    History, NodeChoice, NodesQuestion, NodesVerdict, PodTurn, PodsQuestion, ScaleDownConfig, plan_scale_down,
 };
 use plimsoll_planner::explain::PodExplainer;
 use plimsoll_planner::launch::{InventoryFacts, LAUNCH_LABEL, LaunchFailure, LaunchOutcome, Ledger, LedgerRules};
@@ -105,6 +105,7 @@ fn a_row_is_what_the_node_will_be() {
         uid: Uid::parse(name),
         labels: Arc::default(),
         shape: Arc::new(shape),
+        priority_class: None,
     };
     let mut world = World::default();
     world.builder.add_daemon_set(daemon("logs", tolerant));
@@ -224,6 +225,7 @@ fn rows_count_in_limits_and_sizes_as_when_they_were_chosen() {
             uid: Uid::parse("logs"),
             labels: Arc::default(),
             shape: Arc::new(shape(900, 1)),
+            priority_class: None,
         });
         world.build()
     };
@@ -302,7 +304,7 @@ fn scale_down_neither_takes_rows_nor_relies_on_them() {
         group.min = min;
         let down = ScaleDownConfig { groups: Some(vec![group]), max_percentage: 100, ..ScaleDownConfig::default() };
         let mut simulation = Simulation::new(snapshot);
-        let plan = plan_scale_down(snapshot, &mut simulation, &config, &down, NOW, &Eager);
+        let plan = plan_scale_down(snapshot, &mut simulation, &config, &down, &History::default(), NOW, &Eager);
         let kept = plan.kept.iter();
         let kept: Vec<String> = kept
             .map(|kept| format!("{} {}: {}", snapshot.node(kept.node).name, kept.reason.label(), kept.detail))

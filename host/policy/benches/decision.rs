@@ -101,7 +101,7 @@ fn scale_up_request(question: &ScaleUpQuestion) -> scale_up::Request {
         priority: shape.priority,
         lifecycle: shape.lifecycle.map(lifecycle),
         waiting_ms: shape.waiting.map(|waiting| waiting.0),
-        deadline_ms: None,
+        deadline_ms: shape.deadline.map(|at| at.0),
         headroom: shape.headroom,
     });
     let options = (0..).zip(&question.options).map(|(id, option)| scale_up::LaunchOption {
@@ -168,6 +168,9 @@ fn candidate(candidate: &Candidate) -> drain::Candidate {
         cause: match candidate.cause {
             Cause::Empty => drain::Cause::Empty,
             Cause::Underutilized => drain::Cause::Underutilized,
+            Cause::Interruption => drain::Cause::Interruption,
+            Cause::Unhealthy => drain::Cause::Unhealthy,
+            Cause::Requested => drain::Cause::Requested,
         },
         pods: candidate.pods,
         critical_pods: candidate.critical_pods,

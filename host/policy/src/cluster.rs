@@ -135,6 +135,10 @@ mod tests {
                     created: Some(Timestamp(5)),
                     deleting: false,
                     launching: false,
+                    provider_id: None,
+                    ready_changed: None,
+                    conditions: Vec::new(),
+                    attached_volumes: 0,
                     addresses: vec![],
                 })
                 .unwrap();

@@ -4,6 +4,7 @@
 //!   launch:  GET .../scale ─ enough? ─────────────> accepted
 //!               ▲    └─ too few ─> PUT .../scale with the resource version that was read
 //!               └────── changed by others meanwhile ──┘
+//!   removal: Machine of the node ─> marked ─> scale is what was written down? ─> PUT .../scale with one less
 //! ```
 //!
 //! The size is written, not raised, and only over what was read: the same launch can be repeated by anybody at any
@@ -13,15 +14,16 @@
 mod machine;
 mod names;
 mod object;
+mod removal;
 mod settings;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use plimsoll_kube::{Api, ApiError, Permit, Resource};
 use plimsoll_model::Text;
+use plimsoll_planner::drain::{Removal, RemovalOutcome};
 use plimsoll_planner::launch::{LaunchFailure, LaunchIntent, LaunchOutcome};
 use plimsoll_planner::scale_up::LaunchRequest;
 use serde_json::Value;
@@ -29,7 +31,7 @@ use serde_json::Value;
 pub use settings::ClusterApiSettings;
 
 use crate::outcome::{outcome, provider_error, unread};
-use crate::{Inventory, NodeGroupProvider, ProviderError, ProviderGroup};
+use crate::{Inventory, Listing, NodeGroupProvider, ProviderError, ProviderGroup};
 use object::{Kind, Scaled};
 
 /// The API group.
@@ -110,6 +112,16 @@ impl ClusterApi {
         }
     }
 
+    /// The size that an object is to have now.
+    async fn current_size(&self, version: &str, scaled: &Scaled) -> Result<u32, ProviderError> {
+        let scale = self.api.get_part(&scaled.kind.resource(version), &scaled.object, "scale").await;
+        let scale = scale.map_err(|error| provider_error(&error))?;
+        match u32::try_from(size(&scale)) {
+            Ok(size) => Ok(size),
+            Err(_) => Err(ProviderError::Garbled(format!("{} has {} replicas", scaled.exact(), size(&scale)))),
+        }
+    }
+
     /// Writes the size until it is there.
     async fn raise(&self, permit: &Permit, version: &str, scaled: &Scaled, wanted: u32) -> Result<(), LaunchOutcome> {
         let resource = scaled.kind.resource(version);
@@ -153,6 +165,14 @@ enum NotFound {
 }
 
 impl NotFound {
+    fn into_provider_error(self, group: &Text) -> ProviderError {
+        match self {
+            Self::Api(error) => provider_error(&error),
+            Self::Nowhere(problems) if problems.is_empty() => ProviderError::NoGroup(group.clone()),
+            Self::Nowhere(problems) => ProviderError::Failed(Self::sentence(group, &problems)),
+        }
+    }
+
     fn sentence(group: &str, problems: &[String]) -> String {
         let why = problems.iter().find(|problem| problem.contains(&format!("node group {group} ")));
         why.cloned()
@@ -172,23 +192,23 @@ impl NodeGroupProvider for ClusterApi {
 
     async fn inventory(&self) -> Result<Inventory, ProviderError> {
         let known = self.look().await.map_err(|error| provider_error(&error))?;
-        let machines = Resource {
-            group: Cow::Borrowed(GROUP),
-            version: Cow::Owned(known.version.clone()),
-            plural: Cow::Borrowed("machines"),
-            kind: Cow::Borrowed("Machine"),
-            namespaced: true,
-        };
         let mut problems = known.problems;
-        let machines = match self.list(&machines).await {
+        let mut listing = Listing::ByName;
+        let machines = match self.list(&machine::resource(&known.version)).await {
             Ok(machines) => machines,
             Err(error @ ApiError::Forbidden(_)) => {
                 problems.push(error.to_string());
+                listing = Listing::Partial;
                 Vec::new()
             }
             Err(error) => return Err(provider_error(&error)),
         };
-        let mut inventory = Inventory { problems, ..Inventory::default() };
+        // The machines of some pools are nowhere to be seen.
+        let unseen = |scaled: &Scaled| scaled.kind == Kind::Pool && !machines.iter().any(|m| scaled.has(m));
+        if known.groups.values().any(|scaled| unseen(scaled) && scaled.replicas > 0) {
+            listing = Listing::Partial;
+        }
+        let mut inventory = Inventory { problems, listing, ..Inventory::default() };
         for (id, scaled) in known.groups {
             inventory.groups.push(ProviderGroup {
                 id: id.clone(),
@@ -208,17 +228,9 @@ impl NodeGroupProvider for ClusterApi {
     }
 
     async fn baseline(&self, request: &LaunchRequest) -> Result<Option<u32>, ProviderError> {
-        let (version, scaled) = self.find(&request.group).await.map_err(|error| match error {
-            NotFound::Api(error) => provider_error(&error),
-            NotFound::Nowhere(problems) if problems.is_empty() => ProviderError::NoGroup(request.group.clone()),
-            NotFound::Nowhere(problems) => ProviderError::Failed(NotFound::sentence(&request.group, &problems)),
-        })?;
-        let scale = self.api.get_part(&scaled.kind.resource(&version), &scaled.object, "scale").await;
-        let scale = scale.map_err(|error| provider_error(&error))?;
-        match u32::try_from(size(&scale)) {
-            Ok(size) => Ok(Some(size)),
-            Err(_) => Err(ProviderError::Garbled(format!("{} has {} replicas", scaled.exact(), size(&scale)))),
-        }
+        let (version, scaled) =
+            self.find(&request.group).await.map_err(|error| error.into_provider_error(&request.group))?;
+        self.current_size(&version, &scaled).await.map(Some)
     }
 
     async fn launch(&self, permit: &Permit, intent: &LaunchIntent) -> LaunchOutcome {
@@ -244,5 +256,13 @@ impl NodeGroupProvider for ClusterApi {
             Ok(()) => LaunchOutcome::Accepted { nodes: Vec::new() },
             Err(outcome) => outcome,
         }
+    }
+
+    async fn removal_baseline(&self, removal: &Removal) -> Result<Option<u32>, ProviderError> {
+        self.size_before(removal).await.map(Some)
+    }
+
+    async fn remove(&self, permit: &Permit, removal: &Removal) -> RemovalOutcome {
+        self.take_out(permit, removal).await
     }
 }

@@ -4,15 +4,19 @@
 //!   inventory:  Refresh ─> NodeGroups ─> of each: TargetSize, Nodes, TemplateNodeInfo (once)
 //!   launch:     TargetSize ─ enough? ──────────────────────────────> accepted
 //!                   └─ too few ─ nothing under way? ─> IncreaseSize by what is missing
+//!   removal:    Nodes ─ going? ─> accepted; not there? ─> gone
+//!                 └─ there ─ nothing under way? above the smallest size? ─> DeleteNodes of the one machine
 //! ```
 //!
 //! The interface has sizes and no identities: a size is raised *by* a number, so a call that is repeated while the
 //! first one is still under way doubles it. Therefore a size is read before it is raised, and a call whose answer was
-//! lost, here or by an earlier leader, gets a time to settle ([`ExternalGrpcSettings::settle`]) before the next one.
+//! lost, here or by an earlier leader, gets a time to settle ([`ExternalGrpcSettings::settle`]) before the next one. The
+//! same holds for a machine that is deleted: servers lower the size with each call, and may list the machine for a while.
 
 mod call;
 mod connect;
 mod group;
+mod removal;
 mod settings;
 pub mod simulation;
 mod template;
@@ -29,6 +33,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use plimsoll_kube::Permit;
 use plimsoll_model::{Text, one_line};
+use plimsoll_planner::drain::{Removal, RemovalOutcome};
 use plimsoll_planner::launch::{LaunchFailure, LaunchIntent, LaunchOutcome};
 use plimsoll_planner::scale_up::LaunchRequest;
 use tokio::task::JoinSet;
@@ -36,7 +41,7 @@ use tokio::time::Instant;
 
 pub use settings::ExternalGrpcSettings;
 
-use crate::{Inventory, NodeGroupProvider, NodeTemplate, ProviderError, ProviderGroup, SettingError};
+use crate::{Inventory, Listing, NodeGroupProvider, NodeTemplate, ProviderError, ProviderGroup, SettingError};
 use call::{CallError, Calls, SHOWN};
 use connect::Connector;
 use group::{Group, Step};
@@ -173,21 +178,25 @@ impl NodeGroupProvider for ExternalGrpc {
         self.calls.refresh().await?;
         // An error is an error: without groups is something else.
         let all = self.calls.groups().await?;
-        let mut inventory = Inventory::default();
+        let mut inventory = Inventory { listing: Listing::ById, ..Inventory::default() };
         let mut seen = BTreeSet::new();
         let mut waiting = Vec::new();
         for group in all {
             let id = Text::from(one_line(&group.id, SHOWN).into_owned());
             match bounds(&group) {
                 _ if *id != *group.id || id.is_empty() => {
+                    inventory.listing = Listing::Partial;
                     inventory.problems.push(format!("a node group has an id that cannot be used: \"{id}\""));
                 }
-                Err(problem) => inventory.problems.push(problem),
+                Err(problem) => {
+                    inventory.listing = Listing::Partial;
+                    inventory.problems.push(problem);
+                }
                 Ok(_) if !seen.insert(id.clone()) => {
                     inventory.problems.push(format!("the provider has several node groups {id}; the first one counts"));
                 }
                 Ok((min, max)) => {
-                    self.group(&id).lock().await.max = Some(max);
+                    self.group(&id).lock().await.bounds = Some((min, max));
                     waiting.push(ProviderGroup { id, min, max, ..ProviderGroup::default() });
                 }
             }
@@ -208,8 +217,11 @@ impl NodeGroupProvider for ExternalGrpc {
             }
             match tokio::time::timeout_at(end, asked.join_next()).await {
                 Ok(None) => break,
-                Ok(Some(Ok(Read { group, learnt, problems }))) => {
+                Ok(Some(Ok(Read { group, listed, learnt, problems }))) => {
                     inventory.problems.extend(problems);
+                    if !listed {
+                        inventory.listing = Listing::Partial;
+                    }
                     if let Some(group) = group {
                         if learnt && let Some(template) = &group.template {
                             let mut templates = self.templates.lock().unwrap_or_else(PoisonError::into_inner);
@@ -224,6 +236,7 @@ impl NodeGroupProvider for ExternalGrpc {
                     let left = seen.iter().filter(|id| !read.contains(id)).count();
                     let seconds = (self.calls.deadline() * DEADLINES).as_secs_f32();
                     inventory.problems.push(format!("{left} node groups were not read within {seconds} s"));
+                    inventory.listing = Listing::Partial;
                     break;
                 }
             }
@@ -264,6 +277,14 @@ impl NodeGroupProvider for ExternalGrpc {
         }
     }
 
+    async fn removal_baseline(&self, removal: &Removal) -> Result<Option<u32>, ProviderError> {
+        self.removal_begins(removal).await.map(|()| None)
+    }
+
+    async fn remove(&self, permit: &Permit, removal: &Removal) -> RemovalOutcome {
+        self.delete(permit, removal).await
+    }
+
     async fn finish(&self) {
         if let Err(error) = self.calls.cleanup().await {
             tracing::debug!(%error, "the provider was not told of the end");
@@ -274,6 +295,8 @@ impl NodeGroupProvider for ExternalGrpc {
 /// What was read of a group.
 struct Read {
     group: Option<ProviderGroup>,
+    /// Its machines are known.
+    listed: bool,
     /// The template is new.
     learnt: bool,
     problems: Vec<String>,
@@ -286,11 +309,19 @@ async fn read(calls: Arc<Calls>, mut group: ProviderGroup, known: Option<NodeTem
         Ok(size) => group.target = size,
         Err(error) => {
             problems.push(format!("the size of node group {id}: {error}"));
-            return Read { group: None, learnt: false, problems };
+            return Read { group: None, listed: false, learnt: false, problems };
         }
     }
+    let mut listed = false;
     match calls.nodes(&id).await {
-        Ok(nodes) => group.instances = nodes.unwrap_or_default().iter().map(group::instance).collect(),
+        Ok(nodes) => {
+            // An id that cannot be shown as it is would not be found again.
+            let exact = |node: &protocol::Instance| *node.id == *group::instance(node).id;
+            listed = nodes
+                .as_ref()
+                .is_some_and(|nodes| group::is_credible(nodes.len(), group.target) && nodes.iter().all(exact));
+            group.instances = nodes.unwrap_or_default().iter().map(group::instance).collect();
+        }
         Err(error) => problems.push(format!("the nodes of node group {id}: {error}")),
     }
     let learnt = known.is_none();
@@ -305,7 +336,7 @@ async fn read(calls: Arc<Calls>, mut group: ProviderGroup, known: Option<NodeTem
             Err(error) => problems.push(format!("the template of node group {id}: {error}")),
         }
     }
-    Read { group: Some(group), learnt, problems }
+    Read { group: Some(group), listed, learnt, problems }
 }
 
 fn bounds(group: &protocol::NodeGroup) -> Result<(u32, u32), String> {

@@ -1,10 +1,13 @@
 //! Machines of Karpenter: NodeClaims of their own, without a NodePool.
 //!
+//! A node goes with its claim, which Karpenter finishes by finalizers; whose node it is, the claim says.
+//!
 //! A claim's name comes of its launch, so that a repeated launch finds what is there: 409 AlreadyExists is an answer.
 //! A NodePool lends a group of its name its node class and startup taints; its own nodes stay Karpenter's.
 
 mod claim;
 mod pool;
+mod removal;
 mod settings;
 
 use std::borrow::Cow;
@@ -13,6 +16,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use plimsoll_kube::{Api, ApiError, ObjectName, Permit, Resource};
 use plimsoll_model::Text;
+use plimsoll_planner::drain::{Removal, RemovalOutcome};
 use plimsoll_planner::launch::{LaunchFailure, LaunchIntent, LaunchOutcome};
 use plimsoll_planner::scale_up::LaunchRequest;
 
@@ -20,7 +24,7 @@ pub use settings::{KarpenterGroup, KarpenterSettings, NodeClassRef, TaintSetting
 
 use crate::object::label;
 use crate::outcome::{outcome, provider_error, unread};
-use crate::{Inventory, LAUNCH_LABEL, NodeGroupProvider, ProviderError, ProviderGroup};
+use crate::{Inventory, LAUNCH_LABEL, Listing, NodeGroupProvider, ProviderError, ProviderGroup};
 use claim::claim;
 use pool::Pool;
 
@@ -133,7 +137,8 @@ impl NodeGroupProvider for Karpenter {
 
     async fn inventory(&self) -> Result<Inventory, ProviderError> {
         let claims = self.api.list(&claim::resource(), "", "").await.map_err(|error| provider_error(&error))?;
-        let mut inventory = Inventory::default();
+        // Claims that are of no group are among its machines only, by the names of their nodes.
+        let mut inventory = Inventory { listing: Listing::ByName, ..Inventory::default() };
         let mut groups: BTreeMap<Text, ProviderGroup> = BTreeMap::new();
         for name in self.settings.groups.keys() {
             let id = Text::from(name.as_str());
@@ -174,5 +179,13 @@ impl NodeGroupProvider for Karpenter {
             Err(LaunchOutcome::Failed(failure)) => self.unless_begun(intent, failure).await,
             Err(outcome) => outcome,
         }
+    }
+
+    async fn removal_baseline(&self, _removal: &Removal) -> Result<Option<u32>, ProviderError> {
+        Ok(None)
+    }
+
+    async fn remove(&self, permit: &Permit, removal: &Removal) -> RemovalOutcome {
+        self.delete(permit, removal).await
     }
 }

@@ -5,6 +5,7 @@
 //!                                        ├─ Cluster API: the scale of a MachineDeployment goes up
 //!   groups, machines <── inventory <─────┼─ Karpenter: NodeClaims are created
 //!                                        └─ simulated: Node objects appear after a delay
+//!   Removal ───────> the same, for one machine after the other
 //! ```
 #![forbid(unsafe_code)]
 
@@ -24,9 +25,15 @@ pub use cluster_api::{ClusterApi, ClusterApiSettings};
 pub use config::{BuildError, ProviderConfig, Surroundings};
 pub use external_grpc::{ExternalGrpc, ExternalGrpcSettings};
 pub use karpenter::{Karpenter, KarpenterGroup, KarpenterSettings, NodeClassRef, TaintSetting};
+pub use plimsoll_planner::drain::MachineState;
 pub use plimsoll_planner::launch::LAUNCH_LABEL;
 
 pub use node_object::{NodeSeed, node_addresses, node_object};
-pub use provider::{Instance, InstanceState, Inventory, NodeGroupProvider, NodeTemplate, ProviderError, ProviderGroup};
+pub use provider::{
+    Instance, InstanceState, Inventory, Listing, NodeGroupProvider, NodeTemplate, ProviderError, ProviderGroup,
+};
 pub use settings::SettingError;
-pub use simulated::{BootstrapToken, Fault, FaultSettings, KubeletRequests, Requester, Simulated, SimulatedSettings};
+pub use simulated::{
+    BootstrapToken, Fault, FaultSettings, KubeletRequests, RemovalFault, RemovalSettings, Requester, Simulated,
+    SimulatedSettings,
+};

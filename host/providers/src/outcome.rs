@@ -1,6 +1,7 @@
-//! What errors of the API server mean to a launch and to an inventory.
+//! What errors of the API server mean to a launch, to a removal and to an inventory.
 
 use plimsoll_kube::{ApiError, Refused};
+use plimsoll_planner::drain::RemovalOutcome;
 use plimsoll_planner::launch::{LaunchFailure, LaunchOutcome};
 
 use crate::ProviderError;
@@ -38,6 +39,25 @@ pub(crate) fn unread(error: &ApiError) -> LaunchOutcome {
             LaunchOutcome::Failed(LaunchFailure::Invalid(text))
         }
         _ => LaunchOutcome::Unknown(format!("nothing was sent: {text}")),
+    }
+}
+
+/// What a write that failed means to a removal: a clear refusal is a failure, as with launches.
+pub(crate) fn unremoved(error: &ApiError) -> RemovalOutcome {
+    match outcome(error) {
+        LaunchOutcome::Failed(failure) => RemovalOutcome::Failed(failure),
+        LaunchOutcome::Unknown(text) => RemovalOutcome::Unknown(text),
+        // No error is taken for an acceptance.
+        LaunchOutcome::Accepted { .. } => RemovalOutcome::Unknown(error.to_string()),
+    }
+}
+
+/// What a read that failed means to a removal: an earlier try may have removed the machine already.
+pub(crate) fn unseen(error: &ApiError) -> RemovalOutcome {
+    match unread(error) {
+        LaunchOutcome::Failed(failure) => RemovalOutcome::Failed(failure),
+        LaunchOutcome::Unknown(text) => RemovalOutcome::Unknown(text),
+        LaunchOutcome::Accepted { .. } => RemovalOutcome::Unknown(error.to_string()),
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use async_trait::async_trait;
 use plimsoll_kube::{Leadership, Permit};
 use plimsoll_model::{LabelSet, Machine, Resources, Taint, Text};
+use plimsoll_planner::drain::{MachineState, Removal, RemovalOutcome};
 use plimsoll_planner::launch::{LaunchFailure, LaunchIntent, LaunchOutcome};
 use plimsoll_planner::scale_up::LaunchRequest;
 
@@ -34,6 +35,16 @@ pub trait NodeGroupProvider: Send + Sync + fmt::Debug {
     /// or without an answer, it launches only what is missing.
     async fn launch(&self, permit: &Permit, intent: &LaunchIntent) -> LaunchOutcome;
 
+    /// What must be written down before this machine is removed so that the call can be repeated safely: the size of
+    /// its group now, where the provider is told sizes; `None` where it is told which machine. Not while a launch
+    /// into the group, or another removal from it, has no answer.
+    async fn removal_baseline(&self, removal: &Removal) -> Result<Option<u32>, ProviderError>;
+
+    /// Makes sure that this machine goes away, and no other, and that its group does not replace it. Called again
+    /// with the same removal, after a crash or without an answer, it does only what is missing. The node has been
+    /// drained.
+    async fn remove(&self, permit: &Permit, removal: &Removal) -> RemovalOutcome;
+
     /// What it does beside the calls, for as long as the process runs: whoever has the provider starts it once. It
     /// may end at once.
     async fn run(&self, _leadership: Leadership) {}
@@ -51,6 +62,20 @@ pub struct Inventory {
     pub machines: Vec<Machine>,
     /// What could not be read, each a sentence; the rest holds.
     pub problems: Vec<String>,
+    /// What it means if a machine is not in it.
+    pub listing: Listing,
+}
+
+/// How much of what is there an inventory lists.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Listing {
+    /// Machines may be missing.
+    #[default]
+    Partial,
+    /// Every machine is an instance of a group, under the provider's id; names of nodes are not known.
+    ById,
+    /// Every machine is there, under the provider's id and under the name of its node.
+    ByName,
 }
 
 /// A node group as the provider sees it.
@@ -128,6 +153,38 @@ pub enum ProviderError {
     Failed(String),
 }
 
+// === impl Inventory ===
+
+impl Inventory {
+    /// What has become of the machine of a node, by the provider's id of it (`spec.providerID`) and by the node's
+    /// name. Only of machines that the provider had: of one that never was its own it would say that it is gone.
+    ///
+    /// `Unknown` is a machine that is not listed where that means nothing: not everything could be read, or it cannot
+    /// be told by what is known of it. Where the id is not listed and the name is, the machine counts as there: another one may have got the name,
+    /// and nothing is taken for gone that may be there.
+    pub fn machine_state(&self, node: &str, provider_id: Option<&str>) -> MachineState {
+        let instances = || self.groups.iter().flat_map(|group| &group.instances);
+        if let Some(instance) = provider_id.and_then(|id| instances().find(|instance| instance.id == *id)) {
+            return match instance.state {
+                InstanceState::Deleting => MachineState::Deleting,
+                InstanceState::Creating | InstanceState::Running | InstanceState::Failed(_) => MachineState::Present,
+            };
+        }
+        let mut named = self.machines.iter().filter(|machine| machine.node.as_deref() == Some(node)).peekable();
+        if named.peek().is_some() {
+            let going = named.all(|machine| machine.deleting);
+            return if going { MachineState::Deleting } else { MachineState::Present };
+        }
+        match self.listing {
+            Listing::ByName => MachineState::Gone,
+            Listing::ById if provider_id.is_some() => MachineState::Gone,
+            Listing::ById | Listing::Partial => MachineState::Unknown,
+        }
+    }
+}
+
+// === impl ProviderError ===
+
 impl ProviderError {
     /// A stable label for metrics.
     pub fn label(&self) -> &'static str {
@@ -139,5 +196,56 @@ impl ProviderError {
             Self::Garbled(_) => "Garbled",
             Self::Failed(_) => "Failed",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inventory(listing: Listing) -> Inventory {
+        let instance = |id: &str, state| Instance { id: id.into(), state };
+        let machine = |node: &str, deleting| Machine {
+            name: format!("m-{node}").into(),
+            node: Some(node.into()),
+            group: None,
+            addresses: Vec::new(),
+            created: None,
+            deleting,
+        };
+        let group = |id: &str, instances| ProviderGroup { id: id.into(), instances, ..ProviderGroup::default() };
+        Inventory {
+            groups: vec![
+                group("a", vec![instance("i-1", InstanceState::Running), instance("i-2", InstanceState::Deleting)]),
+                group("b", vec![instance("i-3", InstanceState::Failed(LaunchFailure::Other("odd".into())))]),
+            ],
+            machines: vec![machine("n4", false), machine("n5", true), machine("n6", true), machine("n6", false)],
+            problems: Vec::new(),
+            listing,
+        }
+    }
+
+    #[test]
+    fn a_machine_is_gone_only_where_everything_is_listed() {
+        use MachineState::*;
+        for (node, id, partial, by_id, by_name) in [
+            ("n1", Some("i-1"), Present, Present, Present),
+            ("n2", Some("i-2"), Deleting, Deleting, Deleting),
+            ("n3", Some("i-3"), Present, Present, Present),
+            ("n4", None, Present, Present, Present),
+            ("n5", Some("other"), Deleting, Deleting, Deleting),
+            // Two machines of one name: one of them stays.
+            ("n6", None, Present, Present, Present),
+            ("n9", Some("i-9"), Unknown, Gone, Gone),
+            ("n9", None, Unknown, Unknown, Gone),
+            ("n4", Some("i-9"), Present, Present, Present),
+        ] {
+            for (listing, expected) in [(Listing::Partial, partial), (Listing::ById, by_id), (Listing::ByName, by_name)]
+            {
+                let found = inventory(listing).machine_state(node, id);
+                assert_eq!(found, expected, "{node} {id:?} {listing:?}");
+            }
+        }
+        assert_eq!(Inventory::default().machine_state("n", Some("i")), Unknown, "never asked");
     }
 }

@@ -4,13 +4,15 @@
 //!   launch ─> record (ConfigMap: names, numbers, due times) ─> accepted
 //!                 │
 //!   run, on whichever replica leads: due? ─> certificate asked for and approved? ─> Node object
+//!                                    leaving? ─> due? ─> Node object deleted
 //! ```
 //!
 //! A launch is nothing but an entry in the record, so that it is there once, however often and by whomever it is
-//! repeated; names and addresses are known before the node is there.
+//! repeated; names and addresses are known before the node is there. A removal is a note in that entry.
 
 mod kubelet;
 mod record;
+mod removal;
 mod settings;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,17 +24,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 use plimsoll_kube::{Api, ApiError, Leadership, ObjectName, Permit, Purpose, Resource};
 use plimsoll_model::{Machine, NodeGroup, Resources, Text, Timestamp, well_known};
+use plimsoll_planner::drain::{Removal, RemovalOutcome};
 use plimsoll_planner::launch::{LaunchFailure, LaunchIntent, LaunchOutcome};
 use plimsoll_planner::scale_up::LaunchRequest;
 use tokio::sync::Notify;
 
 pub use kubelet::{BootstrapToken, KubeletRequests, Requester};
-pub use settings::{Fault, FaultSettings, SimulatedSettings};
+pub use settings::{Fault, FaultSettings, RemovalFault, RemovalSettings, SimulatedSettings};
 
 use crate::node_object::{NodeSeed, node_addresses, node_object};
 use crate::outcome::{outcome, provider_error, unread};
 use crate::{
-    Instance, InstanceState, Inventory, LAUNCH_LABEL, NodeGroupProvider, NodeTemplate, ProviderError, ProviderGroup,
+    Instance, InstanceState, Inventory, LAUNCH_LABEL, Listing, NodeGroupProvider, NodeTemplate, ProviderError,
+    ProviderGroup,
 };
 use kubelet::Verdict;
 use record::{Launch, NAME, Record, RecordError, machine_name};
@@ -55,6 +59,8 @@ pub struct Simulated {
     kubelets: Option<Arc<dyn KubeletRequests>>,
     /// How many launches each fault has befallen.
     befallen: Vec<AtomicU32>,
+    /// How many removals have failed on purpose.
+    failed_removals: AtomicU32,
     wake: Notify,
     /// Requests for serving certificates that were sent.
     asked: Mutex<BTreeSet<String>>,
@@ -78,7 +84,17 @@ impl Simulated {
     ) -> Self {
         let namespace = settings.namespace.clone().unwrap_or_else(|| namespace.to_owned());
         let befallen = settings.faults.iter().map(|_| AtomicU32::new(0)).collect();
-        Self { api, settings, namespace, groups, kubelets, befallen, wake: Notify::new(), asked: Mutex::default() }
+        Self {
+            api,
+            settings,
+            namespace,
+            groups,
+            kubelets,
+            befallen,
+            failed_removals: AtomicU32::new(0),
+            wake: Notify::new(),
+            asked: Mutex::default(),
+        }
     }
 
     /// The fault that befalls this launch.
@@ -170,13 +186,13 @@ impl Simulated {
         Ok(NodeTemplate { labels: labels.into_iter().collect(), taints: launch.taints(), capacity, allocatable })
     }
 
-    /// Lets every node appear that is due. Gives the time until there is more to do.
+    /// Lets every node appear that is due, and go that is. Gives the time until there is more to do.
     async fn pass(&self, permit: &Permit) -> Result<Option<Duration>, RecordError> {
         let record = Record::read(&self.api, &self.namespace).await?;
         let now = now();
         let mut next: Option<Duration> = None;
         let mut sooner = |wait: Duration| next = Some(next.map_or(wait, |next| next.min(wait)));
-        let mut appeared: Vec<(String, BTreeSet<u32>)> = Vec::new();
+        let mut news = PassNews::default();
         for (id, launch) in record.launches.iter().filter(|(_, launch)| !launch.never && !launch.pending.is_empty()) {
             if launch.due > now.0 {
                 sooner(Duration::from_millis(launch.due - now.0));
@@ -201,18 +217,37 @@ impl Simulated {
                 }
             }
             if !done.is_empty() {
-                appeared.push((id.clone(), done));
+                news.appeared.push((id.clone(), done));
+            }
+        }
+        for (id, launch) in record.launches.iter().filter(|(_, launch)| !launch.leaving.is_empty()) {
+            let mut done = BTreeSet::new();
+            for (index, due) in &launch.leaving {
+                if *due > now.0 {
+                    sooner(Duration::from_millis(*due - now.0));
+                    continue;
+                }
+                match self.take_away(permit, id, launch, *index).await {
+                    Ok(()) => _ = done.insert(*index),
+                    Err(error) => {
+                        tracing::warn!(launch = %id, index, %error, "a simulated node does not go yet");
+                        sooner(AFTER_FAILURE);
+                    }
+                }
+            }
+            if !done.is_empty() {
+                news.left.push((id.clone(), done));
             }
         }
         let old = |launch: &Launch| {
             let remembered = u64::try_from(REMEMBERED.as_millis()).unwrap_or(u64::MAX);
             launch.launched.saturating_add(remembered) < now.0
         };
-        let forgettable =
-            record.launches.values().any(|launch| old(launch) && (launch.pending.is_empty() || launch.never));
-        let gone = if forgettable { self.without_nodes(&record, old).await? } else { BTreeSet::new() };
-        if !appeared.is_empty() || !gone.is_empty() {
-            self.note(permit, &appeared, &gone).await?;
+        if record.launches.values().any(|launch| old(launch) && launch.at_rest()) {
+            news.over = self.without_nodes(&record, old).await?;
+        }
+        if news != PassNews::default() {
+            self.note(permit, &news).await?;
         }
         Ok(next)
     }
@@ -225,32 +260,32 @@ impl Simulated {
     ) -> Result<BTreeSet<String>, RecordError> {
         let there = self.nodes().await?;
         let of = |id: &str, launch: &Launch| (0..launch.count).any(|at| there.contains(&machine_name(id, at)));
-        let done = |launch: &Launch| launch.pending.is_empty() || launch.never;
-        let gone = record.launches.iter().filter(|(id, launch)| old(launch) && done(launch) && !of(id, launch));
+        let gone = record.launches.iter().filter(|(id, launch)| old(launch) && launch.at_rest() && !of(id, launch));
         Ok(gone.map(|(id, _)| id.clone()).collect())
     }
 
-    /// Removes nodes that appeared from what is pending, and launches that are over.
-    async fn note(
-        &self,
-        permit: &Permit,
-        appeared: &[(String, BTreeSet<u32>)],
-        gone: &BTreeSet<String>,
-    ) -> Result<(), RecordError> {
+    /// Writes down what a pass has done.
+    async fn note(&self, permit: &Permit, news: &PassNews) -> Result<(), RecordError> {
         for _ in 0..TRIES {
             let mut record = Record::read(&self.api, &self.namespace).await?;
-            for (id, done) in appeared {
+            for (id, done) in &news.appeared {
                 if let Some(launch) = record.launches.get_mut(id) {
                     launch.pending.retain(|index| !done.contains(index));
                 }
             }
-            record.launches.retain(|id, _| !gone.contains(id));
+            for (id, done) in &news.left {
+                if let Some(launch) = record.launches.get_mut(id) {
+                    launch.leaving.retain(|index, _| !done.contains(index));
+                    launch.gone.extend(done);
+                }
+            }
+            record.launches.retain(|id, _| !news.over.contains(id));
             match record.write(&self.api, permit, &self.namespace).await {
                 Err(RecordError::Api(ApiError::Conflict(_) | ApiError::AlreadyExists(_))) => {}
                 done => return done,
             }
         }
-        // Nodes that are there already are found again at the next time.
+        // What has been done already is found again at the next time.
         Ok(())
     }
 
@@ -336,6 +371,17 @@ impl Simulated {
     }
 }
 
+/// What a pass has done.
+#[derive(Debug, Default, PartialEq)]
+struct PassNews {
+    /// Machines whose nodes are there, by launch.
+    appeared: Vec<(String, BTreeSet<u32>)>,
+    /// Machines that are gone, by launch.
+    left: Vec<(String, BTreeSet<u32>)>,
+    /// Launches that are over.
+    over: BTreeSet<String>,
+}
+
 fn provider_id(zone: &str, name: &str) -> String {
     format!("plimsoll-sim://{zone}/{name}")
 }
@@ -373,19 +419,24 @@ impl NodeGroupProvider for Simulated {
             let row = ProviderGroup { id: group.name.clone(), min: group.min, max: group.max, ..Default::default() };
             groups.insert(&group.name, row);
         }
-        let mut inventory = Inventory::default();
+        let mut inventory = Inventory { listing: Listing::ByName, ..Inventory::default() };
         for (id, launch) in &record.launches {
             for index in 0..launch.count {
                 let name = machine_name(id, index);
                 let joined = nodes.contains(&name);
                 let pending = launch.pending.contains(&index);
-                if !joined && !pending {
+                let leaving = launch.leaving.contains_key(&index);
+                if launch.gone.contains(&index) || (!joined && !pending && !leaving) {
                     // Its node was there, and has been deleted.
                     continue;
                 }
                 if let Some(group) = groups.get_mut(launch.group.as_str()) {
-                    let state = if joined { InstanceState::Running } else { InstanceState::Creating };
-                    group.target += 1;
+                    let state = match (leaving, joined) {
+                        (true, _) => InstanceState::Deleting,
+                        (false, true) => InstanceState::Running,
+                        (false, false) => InstanceState::Creating,
+                    };
+                    group.target += u32::from(!leaving);
                     group.instances.push(Instance { id: provider_id(&launch.zone, &name).into(), state });
                 }
                 inventory.machines.push(Machine {
@@ -395,7 +446,7 @@ impl NodeGroupProvider for Simulated {
                     group: Some(launch.group.as_str().into()),
                     addresses: node_addresses(&name, launch.first.wrapping_add(index)),
                     created: Some(Timestamp(launch.launched)),
-                    deleting: false,
+                    deleting: leaving,
                 });
             }
         }
@@ -424,7 +475,15 @@ impl NodeGroupProvider for Simulated {
         }
     }
 
-    /// Lets nodes appear while this replica leads.
+    async fn removal_baseline(&self, _removal: &Removal) -> Result<Option<u32>, ProviderError> {
+        Ok(None)
+    }
+
+    async fn remove(&self, permit: &Permit, removal: &Removal) -> RemovalOutcome {
+        self.take_back(permit, removal).await
+    }
+
+    /// Lets nodes appear, and go, while this replica leads.
     async fn run(&self, mut leadership: Leadership) {
         loop {
             let Ok(permit) = leadership.permit(Purpose::Effect) else {

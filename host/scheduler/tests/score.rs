@@ -27,6 +27,10 @@ fn node(name: &str, zone: &str, taints: &[&str]) -> Node {
         created: None,
         deleting: false,
         launching: false,
+        provider_id: None,
+        ready_changed: None,
+        conditions: Vec::new(),
+        attached_volumes: 0,
         addresses: vec![],
     }
 }

@@ -17,9 +17,10 @@ use crate::shell::Step;
 /// Where the chart is, below the top.
 const CHART: &str = "deploy/helm/plimsoll";
 /// The permission blocks: the key under `rbac`, and how the names of its roles end.
-const BLOCKS: [(&str, &str); 14] = [
+const BLOCKS: [(&str, &str); 15] = [
     ("read", "read"),
     ("drain", "drain"),
+    ("warmUp", "warm-up"),
     ("cleanup", "cleanup"),
     ("csrApproval", "csr-approval"),
     ("clusterApi", "cluster-api"),
@@ -45,13 +46,13 @@ const SCENARIOS: [(&str, &str); 8] = [
     (
         "everything",
         "cleanup cluster-api csr-approval drain events karpenter launches lease node-metrics pod-metrics read rivals \
-         simulated status",
+         simulated status warm-up",
     ),
-    ("cluster-api", "cleanup cluster-api csr-approval drain events launches lease read rivals status"),
+    ("cluster-api", "cleanup cluster-api csr-approval drain events launches lease read rivals status warm-up"),
     ("karpenter", "cleanup events karpenter launches read rivals status"),
-    ("management-cluster", "cleanup drain events launches lease read rivals status"),
+    ("management-cluster", "cleanup drain events launches lease read rivals status warm-up"),
     ("observing", "cluster-api csr-approval lease read rivals status"),
-    ("simulated", "cleanup drain events launches lease read rivals simulated status"),
+    ("simulated", "cleanup drain events launches lease read rivals simulated status warm-up"),
 ];
 
 /// Values that must be refused, beside those of `ci/defaults.yaml`, and what the refusal must say.

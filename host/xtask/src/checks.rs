@@ -63,6 +63,9 @@ fn all(root: &Path, std: &WasmStd) -> Result<Vec<Check>> {
     checks.extend([
         // Some of them read the rendered chart.
         Check { name: "tests".to_owned(), work: Work::Command(Box::new(tests)) },
+        // What is off unless asked for. With the whole workspace, so that what has been built is built for this too.
+        cargo("traces: lints", "clippy --workspace --features plimsoll/otel --all-targets --locked -- -D warnings"),
+        cargo("traces: tests", "test --workspace --features plimsoll/otel --locked --test journeys running::traces"),
         Check { name: "chart: configurations".to_owned(), work: Work::Own(chart::configurations) },
         Check { name: "documentation".to_owned(), work: Work::Command(Box::new(documentation)) },
     ]);

@@ -34,4 +34,4 @@ pub use resource::{ResourceKind, StatusRule};
 pub use semantics::refusal::{Refusal, User};
 pub use semantics::scale::Paths as ScalePaths;
 pub use server::{ApiServer, Options, StreamingLists};
-pub use store::{Store, Template};
+pub use store::{Observed, Store, Template};

@@ -2,6 +2,7 @@
 
 mod collection;
 mod facets;
+mod in_process;
 mod object;
 mod state;
 mod template;
@@ -15,6 +16,7 @@ use tokio::sync::watch;
 
 pub(crate) use collection::{Change, Event, Forgotten, Objects, within};
 pub(crate) use facets::Fields;
+pub use in_process::Observed;
 pub(crate) use object::{Key, Stored};
 pub(crate) use state::{State, meta, metadata, rfc3339};
 pub use template::Template;

@@ -6,6 +6,7 @@
 //!                      ├─> scheduler ──────┼─> changes, and when to look again
 //!                      ├─> kubelets ───────┤
 //!                      ├─> budgets ────────┤
+//!                      ├─> endpoints ──────┤
 //!                      └─> signer ─────────┘
 //! ```
 //!
@@ -13,6 +14,7 @@
 
 mod budgets;
 mod drive;
+mod endpoints;
 mod fit;
 mod garbage;
 mod kubelet;
@@ -49,6 +51,8 @@ pub enum Part {
     Kubelets,
     /// The status of disruption budgets.
     Budgets,
+    /// Services find their pods: EndpointSlices.
+    Endpoints,
     /// Approved signing requests get certificates.
     Signer,
 }
@@ -126,6 +130,7 @@ impl Default for WorldConfig {
             Part::Scheduler,
             Part::Kubelets,
             Part::Budgets,
+            Part::Endpoints,
             Part::Signer,
         ];
         Self {
@@ -141,7 +146,7 @@ impl Default for WorldConfig {
 
 impl View {
     /// The resources that are looked at, as a store calls them.
-    pub const RESOURCES: [&'static str; 8] = [
+    pub const RESOURCES: [&'static str; 10] = [
         "pods",
         "nodes",
         "deployments.apps",
@@ -149,6 +154,8 @@ impl View {
         "statefulsets.apps",
         "daemonsets.apps",
         "poddisruptionbudgets.policy",
+        "services",
+        "endpointslices.discovery.k8s.io",
         "certificatesigningrequests.certificates.k8s.io",
     ];
 
@@ -187,6 +194,7 @@ impl World {
                 Part::Scheduler => scheduler::step(&mut turn),
                 Part::Kubelets => kubelet::step(&mut turn),
                 Part::Budgets => budgets::step(&mut turn),
+                Part::Endpoints => endpoints::step(&mut turn),
                 Part::Signer => {
                     if let Some(signer) = &self.signer {
                         signer.step(&mut turn);

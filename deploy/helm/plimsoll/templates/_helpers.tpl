@@ -124,7 +124,7 @@ plimsoll-{{ include "plimsoll.identifier" . }}-launches
 {{- if $values.rbac.create -}}
 {{- if kindIs "bool" $value -}}
 {{- if $value -}}true{{- end -}}
-{{- else if eq .block "drain" -}}
+{{- else if has .block (list "drain" "warmUp") -}}
 {{- if and $acts (ne (toString (dig "scaleDown" "enabled" true $values.config)) "false") -}}true{{- end -}}
 {{- else if eq .block "lease" -}}
 {{- if ne (toString (dig "leaderElection" "enabled" true $values.config)) "false" -}}true{{- end -}}

@@ -1,20 +1,30 @@
 //! The shape of the file. Keys are those of `ocean-features`, camelCase; unknown ones are errors.
 
 mod controller;
+mod forced;
+mod group_scale_down;
 mod launch;
 mod node_group;
+mod rules;
 mod scheduler;
+mod windows;
 
 use serde::Deserialize;
 
-use super::values::{Later, Seconds};
+use super::values::{Seconds, SecondsOrNever};
 
-pub use controller::{ApiServerFile, AutoscalerFile, ClusterFile, LeaderElectionFile, LogFile};
+pub use controller::{
+    ApiServerFile, AutoscalerFile, CleanupFile, ClusterFile, LeaderElectionFile, LogFile, MetricsFile,
+};
+pub use forced::{InterruptionFile, UnhealthyFile};
+pub use group_scale_down::{GroupDrainFile, GroupScaleDownFile};
 pub use launch::{
     BlockDevicesFile, DynamicFile, ExtendedResourceFile, GroupHeadroomFile, HeadroomFile, ManualFile, NetworkFile,
 };
 pub use node_group::{InstanceTypeFile, NodeGroupFile, ReservedFile, TaintFile};
+pub use rules::RulesFile;
 pub use scheduler::{RequirementFile, SchedulerFile};
+pub use windows::{OptimizationWindowFile, SuspensionFile};
 
 /// The whole file.
 #[derive(Debug, Default, Deserialize)]
@@ -33,6 +43,8 @@ pub struct ConfigFile {
     pub scheduler: SchedulerFile,
     pub scale_down: ScaleDownFile,
     pub drain: DrainFile,
+    pub interruption: InterruptionFile,
+    pub unhealthy: UnhealthyFile,
     pub csr: CsrFile,
     pub labels: LabelsFile,
     pub policies: PoliciesFile,
@@ -42,9 +54,11 @@ pub struct ConfigFile {
     pub leader_election: LeaderElectionFile,
     pub api_server: ApiServerFile,
     pub provider: Option<plimsoll_providers::ProviderConfig>,
+    pub cleanup: CleanupFile,
+    pub metrics: MetricsFile,
     pub log: LogFile,
-    suspension_hours: Option<Later>,
-    optimization_windows: Option<Later>,
+    pub suspension_hours: SuspensionFile,
+    pub optimization_windows: Vec<OptimizationWindowFile>,
 }
 
 /// `limits`.
@@ -65,9 +79,12 @@ pub struct ScaleDownFile {
     pub respect_pdb: Option<bool>,
     pub restrict: Option<bool>,
     pub evict_bare_pods: Option<bool>,
-    interval: Option<Later>,
-    evaluation_periods: Option<Later>,
-    accelerated: Option<Later>,
+    pub rules: RulesFile,
+    pub interval: Option<Seconds>,
+    pub evaluation_periods: Option<u32>,
+    pub accelerated: Option<bool>,
+    pub min_node_age: Option<Seconds>,
+    pub beside_rivals: Option<bool>,
 }
 
 /// `drain`.
@@ -77,8 +94,12 @@ pub struct DrainFile {
     pub timeout: Option<Seconds>,
     pub spread: Option<Seconds>,
     pub warmup_guard: Option<Seconds>,
-    retry_interval: Option<Later>,
-    force_delete_after: Option<Later>,
+    pub retry_interval: Option<Seconds>,
+    pub force_delete_after: Option<SecondsOrNever>,
+    pub evict_when_ready: Option<bool>,
+    pub detach_wait: Option<Seconds>,
+    pub node_delete_after: Option<Seconds>,
+    pub breaker_after: Option<Seconds>,
 }
 
 /// `csr`.
@@ -122,23 +143,6 @@ pub struct PolicyLimitsFile {
     pub log_lines: Option<u32>,
     pub log_kib: Option<u64>,
 }
-
-/// Keys that a later version will use: they are known, and have no effect yet.
-macro_rules! later_keys {
-    ($section:ident: $($key:ident),*) => {
-        impl $section {
-            /// Those of them that are set, in snake case.
-            pub fn later(&self) -> Vec<&'static str> {
-                let all = [$((stringify!($key), self.$key.is_some())),*];
-                all.into_iter().filter(|(_, set)| *set).map(|(key, _)| key).collect()
-            }
-        }
-    };
-}
-
-later_keys!(ConfigFile: suspension_hours, optimization_windows);
-later_keys!(ScaleDownFile: interval, evaluation_periods, accelerated);
-later_keys!(DrainFile: retry_interval, force_delete_after);
 
 /// A policy of one point.
 #[derive(Debug, Deserialize)]

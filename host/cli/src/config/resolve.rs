@@ -2,12 +2,17 @@
 
 mod controller;
 mod csr;
+mod drain;
+mod drainability;
+mod forced;
+mod group_scale_down;
 mod groups;
 mod headroom;
 mod instance_types;
 mod launch;
 mod policies;
 mod scheduler;
+mod windows;
 
 use std::path::Path;
 
@@ -21,13 +26,16 @@ use super::{Config, ConfigError};
 pub use controller::{ApiServerConfig, ControllerConfig};
 use groups::Everywhere;
 
+/// The least time between two evaluations: each looks at the whole cluster.
+const LEAST_INTERVAL: Millis = Millis(1000);
+
 /// A field and what is wrong with it.
 type Wrong = (String, String);
 
 /// Checks the file's values and fills in the defaults.
 pub fn resolve(path: &Path, file: ConfigFile) -> Result<Config, ConfigError> {
     let folder = path.parent().unwrap_or(Path::new(""));
-    let mut warnings = later_keys(&file);
+    let mut warnings = Vec::new();
     let mut files = vec![path.to_owned()];
     let mut resolved = || -> Result<_, Wrong> {
         let mut catalog = Catalog::new();
@@ -57,17 +65,21 @@ pub fn resolve(path: &Path, file: ConfigFile) -> Result<Config, ConfigError> {
                 min_free_ips: file.network.min_free_ips,
             },
             blocked: Vec::new(),
+            displaced: Vec::new(),
         };
-        let scale_down = scale_down(&file, groups)?;
+        let scale_down = scale_down(&file, groups, &mut warnings)?;
+        let drain = drain::rules(&file.drain, &scale_down)?;
         let controller = controller::controller(folder, &file)?;
         let (profile, csr) = (scheduler::profile(&file.scheduler)?, csr::rules(&file.csr)?);
-        Ok((scale_up, scale_down, profile, csr, policies::specs(folder, &file)?, controller))
+        Ok((scale_up, scale_down, drain, profile, csr, policies::specs(folder, &file)?, controller))
     };
-    let (scale_up, scale_down, scheduler, csr, policies, controller) =
+    let (scale_up, scale_down, drain, scheduler, csr, policies, controller) =
         resolved().map_err(|(field, problem)| ConfigError::Value { path: path.to_owned(), field, problem })?;
     Ok(Config {
         scale_up,
         scale_down,
+        drain,
+        beside_rivals: file.scale_down.beside_rivals.unwrap_or(false),
         scheduler,
         csr_enabled: file.csr.enabled,
         csr,
@@ -75,23 +87,6 @@ pub fn resolve(path: &Path, file: ConfigFile) -> Result<Config, ConfigError> {
         controller,
         files,
         warnings,
-    })
-}
-
-fn later_keys(file: &ConfigFile) -> Vec<String> {
-    let sections = [("", file.later()), ("scaleDown.", file.scale_down.later()), ("drain.", file.drain.later())];
-    let all = sections.into_iter().flat_map(|(section, keys)| keys.into_iter().map(move |key| (section, key)));
-    all.map(|(section, key)| format!("{section}{} has no effect in this version", camel(key))).collect()
-}
-
-fn camel(snake: &str) -> String {
-    let mut words = snake.split('_');
-    let first = words.next().unwrap_or_default().to_owned();
-    words.fold(first, |mut all, word| {
-        let mut letters = word.chars();
-        all.extend(letters.next().map(|letter| letter.to_ascii_uppercase()));
-        all.push_str(letters.as_str());
-        all
     })
 }
 
@@ -128,18 +123,26 @@ fn reserved(file: &ReservedFile) -> Result<Resources, Wrong> {
     })
 }
 
-fn scale_down(file: &ConfigFile, mut groups: Vec<NodeGroup>) -> Result<ScaleDownConfig, Wrong> {
+fn scale_down(
+    file: &ConfigFile,
+    mut groups: Vec<NodeGroup>,
+    warnings: &mut Vec<String>,
+) -> Result<ScaleDownConfig, Wrong> {
     let default = ScaleDownConfig::default();
     let (down, drain) = (&file.scale_down, &file.drain);
     let max_percentage = down.max_percentage.unwrap_or(default.max_percentage);
-    if !(1..=100).contains(&max_percentage) {
-        return Err(("scaleDown.maxPercentage".to_owned(), format!("{max_percentage} is not between 1 and 100")));
+    group_scale_down::percentage_in_range("scaleDown.maxPercentage", max_percentage)?;
+    let evaluation_periods = down.evaluation_periods.unwrap_or(default.evaluation_periods);
+    group_scale_down::some_periods("scaleDown.evaluationPeriods", evaluation_periods)?;
+    let interval = down.interval.map_or(default.interval, |seconds| seconds.0);
+    if interval < LEAST_INTERVAL {
+        return Err(("scaleDown.interval".to_owned(), format!("{interval} is below the least of {LEAST_INTERVAL}")));
     }
     if down.restrict == Some(true) {
         groups.iter_mut().for_each(|group| group.restrict_scale_down = true);
     }
     let timeout = drain.timeout.map_or(default.timeout, |seconds| seconds.0);
-    if timeout < Millis::from_secs(300) {
+    if timeout < group_scale_down::LEAST_TIMEOUT {
         return Err(("drain.timeout".to_owned(), format!("{timeout} is below the least of 300s")));
     }
     let spread = drain.spread.map_or(default.spread, |seconds| seconds.0);
@@ -156,8 +159,18 @@ fn scale_down(file: &ConfigFile, mut groups: Vec<NodeGroup>) -> Result<ScaleDown
         restrict_labels: labels
             .map_or(default.restrict_labels, |labels| labels.iter().map(|label| Text::from(label.as_str())).collect()),
         evict_bare_pods: down.evict_bare_pods.unwrap_or(default.evict_bare_pods),
+        caps_total: down.max_percentage.is_some(),
+        evaluation_periods,
+        interval,
+        accelerated: down.accelerated.unwrap_or(default.accelerated),
+        cooldown: file.autoscaler.cooldown.map_or(default.cooldown, |seconds| seconds.0),
+        min_node_age: down.min_node_age.map(|seconds| seconds.0),
+        forced: forced::forced(file)?,
+        rules: drainability::rules(&down.rules)?,
         spread,
         timeout,
         warmup_guard: drain.warmup_guard.map_or(default.warmup_guard, |seconds| seconds.0),
+        suspension: windows::suspension(&file.suspension_hours, warnings)?,
+        optimization: windows::optimization(&file.optimization_windows)?,
     })
 }

@@ -5,8 +5,11 @@
 use std::fs;
 
 use plimsoll_model::{
-    BlockDevice, Bytes, DynamicAmount, Lifecycle, MilliCpu, Millis, NodeGroup, Os, Price, SizedBy, TaintEffect,
+    BlockDevice, Bytes, DynamicAmount, ForceDelete, Lifecycle, MilliCpu, Millis, NodeGroup, Os, Price, SizedBy,
+    TaintEffect,
 };
+
+use plimsoll_planner::drain::{BudgetArithmetic, DrainabilityRules, RulesPreset};
 
 use super::Config;
 
@@ -110,7 +113,16 @@ fn what_has_no_effect_or_costs_a_type_is_a_warning() {
             "extendedResources: [{name: example.com/fpga, mapping: {\"*\": 1, m5.large: 2, x1.huge: 4}}]",
             &["extendedResources[0].mapping: no group has x1.huge"],
         ),
-        ("", "suspensionHours: {}", &["suspensionHours has no effect in this version"]),
+        ("", "suspensionHours: {}", &[]),
+        ("", "suspensionHours: {enabled: true}", &["suspensionHours.enabled has no effect without windows"]),
+        ("", "suspensionHours: {enabled: false, windows: ['Mon:00:00-Sun:00:00', 'Sun:00:00-Mon:00:00']}", &[]),
+        (
+            "",
+            "suspensionHours: {windows: ['Mon:00:00-Sun:00:00', 'Sun:00:00-Mon:00:00']}",
+            &[
+                "suspensionHours.windows cover the whole week, so that no node is ever removed to save; scaleDown.enabled: false says the same",
+            ],
+        ),
     ] {
         assert_eq!(read(&with(group, sections)).unwrap().warnings, warnings, "{group} {sections}");
     }
@@ -348,5 +360,148 @@ fn csr_rules_are_checked() {
     ] {
         let error = read(&format!("csr: {{{csr}}}")).unwrap_err();
         assert!(error.contains(field), "{csr}: {error}");
+    }
+}
+
+#[test]
+fn windows_are_read_in_their_time_zone() {
+    let down = |text: &str| read(text).unwrap().scale_down;
+    let suspension =
+        |text: &str| -> Vec<String> { down(text).suspension.windows().iter().map(ToString::to_string).collect() };
+    let windows = "windows: ['Fri:15:30-Mon:08:00', 'wed:00:00-wed:06:00']";
+    assert_eq!(
+        suspension(&format!("suspensionHours: {{{windows}}}")),
+        ["Fri:15:30-Mon:08:00 UTC", "Wed:00:00-Wed:06:00 UTC"]
+    );
+    let berlin = "suspensionHours: {enabled: true, timeZone: europe/berlin, windows: ['Fri:15:30-Mon:08:00']}";
+    assert_eq!(suspension(berlin), ["Fri:15:30-Mon:08:00 Europe/Berlin"]);
+    assert!(suspension(&format!("suspensionHours: {{enabled: false, {windows}}}")).is_empty());
+    let optimization = down(
+        "optimizationWindows:\n  - {schedule: '0 2 * * SUN', duration: 2h, effects: [ignorePdb]}\n  \
+         - {schedule: '30 1 * * *', timeZone: America/New_York, duration: 1d, effects: [ignoreRestrictScaleDown, ignorePdb]}",
+    )
+    .optimization;
+    let read: Vec<_> = optimization
+        .windows()
+        .iter()
+        .map(|window| (window.schedule().to_string(), window.length().get(), window.effects().len()))
+        .collect();
+    let expected = [
+        ("0 2 * * SUN UTC".to_owned(), Millis::from_secs(7_200), 1),
+        ("30 1 * * * America/New_York".to_owned(), Millis::from_secs(86_400), 2),
+    ];
+    assert_eq!(read, expected);
+    assert_eq!(down("").optimization.windows().len(), 0);
+}
+
+#[test]
+fn wrong_windows_are_named_with_their_place() {
+    let window = |keys: &str| {
+        format!("optimizationWindows: [{{schedule: '0 2 * * *', duration: 2h, effects: [ignorePdb]}}, {{{keys}}}]")
+    };
+    for (text, problem) in [
+        (
+            "suspensionHours: {windows: ['Fri:15:30-Mon:08:00', 'Fri:15:30']}".to_owned(),
+            "suspensionHours.windows[1]: \"Fri:15:30\" is no weekly window",
+        ),
+        (
+            "suspensionHours: {enabled: false, windows: ['Fri:24:00-Mon:08:00']}".to_owned(),
+            "suspensionHours.windows[0]: \"24:00\" is no time of day",
+        ),
+        ("suspensionHours: {timeZone: CEST, windows: []}".to_owned(), "suspensionHours.timeZone: \"CEST\" is no IANA"),
+        ("suspensionHours: {window: []}".to_owned(), "did you mean \"windows\"?"),
+        ("suspensionHours: {isEnabled: true}".to_owned(), "did you mean \"enabled\"?"),
+        (
+            window("schedule: '0 2 * *', duration: 2h, effects: [ignorePdb]"),
+            "optimizationWindows[1].schedule: \"0 2 * *\" has 4 fields",
+        ),
+        (
+            window("schedule: '0 2 * * *', duration: 8d, effects: [ignorePdb]"),
+            "optimizationWindows[1].duration: \"8d\" is not between",
+        ),
+        (
+            window("schedule: '0 2 * * *', duration: 2h, timeZone: Mars, effects: [ignorePdb]"),
+            "optimizationWindows[1].timeZone: \"Mars\" is no IANA",
+        ),
+        (
+            window("schedule: '0 2 * * *', duration: 2h, effects: [ignorePdb, ignoreAll]"),
+            "optimizationWindows[1].effects[1]: \"ignoreAll\" is no effect",
+        ),
+        (
+            window("schedule: '0 2 * * *', duration: 2h, effects: []"),
+            "optimizationWindows[1].effects: it has no effect; write ignorePdb",
+        ),
+        (window("schedule: '0 2 * * *', effects: [ignorePdb]"), "duration"),
+    ] {
+        let error = read(&text).unwrap_err();
+        assert!(error.contains(problem), "{text}: {error}");
+    }
+}
+
+#[test]
+fn rules_are_those_of_a_preset_and_what_is_set_beside_it() {
+    let rules = |keys: &str| Ok(read(&format!("scaleDown: {{rules: {{{keys}}}}}"))?.scale_down.rules);
+    let (ours, peers): (Result<_, String>, _) = (rules(""), rules("preset: cluster-autoscaler"));
+    assert_eq!(ours, Ok(DrainabilityRules::default()));
+    assert_eq!(rules("preset: default"), ours);
+    assert_eq!(peers, Ok(DrainabilityRules::of(RulesPreset::ClusterAutoscaler)));
+    assert_ne!(ours, peers);
+    let mixed = "skipNodesWithSystemPods: true, skipNodesWithLocalStorage: true, minReplicaCount: 2, \
+        skipNodesWithCustomControllerPods: true, budgets: staged, blockingSystemPodDisruptionTimeout: 10m";
+    let mixed = rules(mixed).unwrap();
+    assert!(mixed.skip_nodes_with_system_pods && mixed.skip_nodes_with_local_storage);
+    assert!(mixed.skip_nodes_with_custom_controller_pods);
+    assert_eq!((mixed.preset, mixed.min_replica_count), (RulesPreset::Ocean, 2));
+    assert_eq!((mixed.budgets, mixed.blocking_system_pod_timeout), (BudgetArithmetic::Staged, Some(Millis(600_000))));
+    let off = "preset: cluster-autoscaler, skipNodesWithSystemPods: false, skipNodesWithLocalStorage: false, \
+        skipNodesWithCustomControllerPods: false, budgets: batch, blockingSystemPodDistruptionTimeout: never";
+    let off = rules(off).unwrap();
+    assert!(!off.skip_nodes_with_system_pods && !off.skip_nodes_with_local_storage);
+    assert!(!off.skip_nodes_with_custom_controller_pods);
+    assert_eq!((off.preset, off.budgets), (RulesPreset::ClusterAutoscaler, BudgetArithmetic::Batch));
+    assert_eq!(off.blocking_system_pod_timeout, None);
+    for (keys, problem) in [
+        ("preset: ca", "scaleDown.rules.preset: \"ca\" is not known; write default or cluster-autoscaler"),
+        ("budgets: some", "scaleDown.rules.budgets: \"some\" is not known; write batch or staged"),
+        ("blockingSystemPodDisruptionTimeout: soon", "\"soon\" is no duration"),
+        ("blockingSystemPodDisruptionTimeout: -1", "a duration cannot be negative"),
+        ("skipNodesWithLocalStorrage: true", "did you mean \"skipNodesWithLocalStorage\"?"),
+        ("minReplicaCount: -1", "u32"),
+    ] {
+        let error = rules(keys).unwrap_err();
+        assert!(error.contains(problem), "{keys}: {error}");
+    }
+}
+
+/// What is said of the removal of nodes, for all of them and for those of one group.
+#[test]
+fn removal_by_cluster_and_group() {
+    let defaults = read(&with("", "")).unwrap().scale_down;
+    assert_eq!((defaults.max_percentage, defaults.caps_total, defaults.evaluation_periods), (10, false, 5));
+    assert_eq!(defaults.forced.unhealthy_after, None);
+    let own = "scaleDown: {accelerated: true, maxPercentage: 40, evaluationPeriods: 2}, \
+               drain: {timeout: 10m, forceDeleteAfter: never}";
+    let all = "scaleDown: {maxPercentage: 20, evaluationPeriods: 3, interval: 30, minNodeAge: 10m}\n\
+               interruption: {taints: [going], notice: 30}\nunhealthy: {enabled: true, after: 3m}";
+    let config = read(&with(own, all)).unwrap();
+    let down = config.scale_down;
+    assert_eq!((down.max_percentage, down.caps_total, down.evaluation_periods), (20, true, 3));
+    assert_eq!((down.interval, down.min_node_age), (Millis(30_000), Some(Millis(600_000))));
+    assert_eq!((down.forced.notice, down.forced.unhealthy_after), (Millis(30_000), Some(Millis(180_000))));
+    assert_eq!(down.forced.interruption_taints, ["going"]);
+    let group = &down.groups.unwrap()[0].scale_down;
+    assert_eq!((group.accelerated, group.max_percentage, group.evaluation_periods), (Some(true), Some(40), Some(2)));
+    assert_eq!((group.timeout, group.force_delete), (Some(Millis(600_000)), Some(ForceDelete::Never)));
+    for (own, all, wrong) in [
+        ("scaleDown: {maxPercentage: 0}", "", "nodeGroups[0].scaleDown.maxPercentage"),
+        ("scaleDown: {evaluationPeriods: 0}", "", "nodeGroups[0].scaleDown.evaluationPeriods"),
+        ("drain: {timeout: 299}", "", "nodeGroups[0].drain.timeout"),
+        ("drain: {forceDeleteAfter: soon}", "", "never"),
+        ("", "scaleDown: {evaluationPeriods: 0}", "scaleDown.evaluationPeriods"),
+        ("", "scaleDown: {interval: 0}", "scaleDown.interval"),
+        ("", "unhealthy: {after: 59}", "unhealthy.after"),
+    ] {
+        let error = read(&with(own, all)).unwrap_err();
+        assert!(error.contains(wrong), "{error}");
     }
 }

@@ -3,18 +3,18 @@
 use std::fmt;
 
 use plimsoll_model::{Millis, Price};
-use serde::de::{Error, IgnoredAny, MapAccess, Visitor, value::MapAccessDeserializer};
+use serde::de::{Error, MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer};
 
 use super::file::InstanceTypeFile;
 
-/// A key that a later version will use. Its value is not looked at.
-#[derive(Clone, Copy, Debug)]
-pub struct Later;
-
 /// A length of time: a number of seconds, or text such as `300s`, `5m`, `250ms`.
 #[derive(Clone, Copy, Debug)]
 pub struct Seconds(pub Millis);
+
+/// A length of time, or `never`.
+#[derive(Clone, Copy, Debug)]
+pub struct SecondsOrNever(pub Option<Millis>);
 
 /// Money per hour, in US dollars.
 #[derive(Clone, Copy, Debug)]
@@ -27,12 +27,6 @@ pub enum InstanceTypeEntry {
     Named(String),
     /// All of it.
     Inline(Box<InstanceTypeFile>),
-}
-
-impl<'de> Deserialize<'de> for Later {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        IgnoredAny::deserialize(deserializer).map(|_| Self)
-    }
 }
 
 impl<'de> Deserialize<'de> for Seconds {
@@ -55,6 +49,35 @@ impl<'de> Deserialize<'de> for Seconds {
                 Millis::parse_duration(text)
                     .map(Seconds)
                     .ok_or_else(|| E::custom(format!("\"{text}\" is no duration; write seconds, or like 300s or 5m")))
+            }
+        }
+        deserializer.deserialize_any(Read)
+    }
+}
+
+impl<'de> Deserialize<'de> for SecondsOrNever {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl Visitor<'_> for Read {
+            type Value = SecondsOrNever;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number of seconds, a duration like 300s or 5m, or never")
+            }
+            fn visit_u64<E: Error>(self, seconds: u64) -> Result<SecondsOrNever, E> {
+                Ok(SecondsOrNever(Some(Millis::from_secs(seconds))))
+            }
+            fn visit_i64<E: Error>(self, seconds: i64) -> Result<SecondsOrNever, E> {
+                u64::try_from(seconds)
+                    .map_err(|_| E::custom("a duration cannot be negative"))
+                    .and_then(|s| self.visit_u64(s))
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<SecondsOrNever, E> {
+                if text == "never" {
+                    return Ok(SecondsOrNever(None));
+                }
+                let problem =
+                    || E::custom(format!("\"{text}\" is no duration; write seconds, like 300s or 5m, or never"));
+                Millis::parse_duration(text).map(|length| SecondsOrNever(Some(length))).ok_or_else(problem)
             }
         }
         deserializer.deserialize_any(Read)

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use plimsoll_apiserver::Store;
+use plimsoll_model::well_known;
 use serde_json::Value;
 use tokio::time::{Duration, Instant};
 
@@ -24,6 +25,7 @@ pub struct Story {
     leader: Option<String>,
     waiting: Option<(usize, usize)>,
     launched: bool,
+    removed: bool,
     /// Pods of which an Event says why they stay without a node.
     hopeless: BTreeSet<String>,
 }
@@ -43,6 +45,7 @@ impl Story {
             leader: None,
             waiting: None,
             launched: false,
+            removed: false,
             hopeless: BTreeSet::new(),
         }
     }
@@ -69,6 +72,12 @@ impl Story {
     /// Something was launched.
     pub fn launched(&self) -> bool {
         self.launched
+    }
+
+    /// A node was drained and is gone, and no other is on its way.
+    pub fn has_shrunk(&self) -> bool {
+        let drains = |node: &Value| node["metadata"]["annotations"][well_known::DRAIN].is_string();
+        self.removed && self.last.elapsed() > QUIET && !self.store.list("nodes", "").iter().any(drains)
     }
 
     /// Who holds the lease.
@@ -127,6 +136,7 @@ impl Story {
         let came = now.difference(&self.nodes).map(|node| format!("node {node} is there"));
         let went = self.nodes.difference(&now).map(|node| format!("node {node} is gone"));
         let lines = came.chain(went).collect();
+        self.removed |= self.nodes.difference(&now).next().is_some();
         self.nodes = now;
         lines
     }

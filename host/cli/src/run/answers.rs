@@ -6,9 +6,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use plimsoll_controller::{Policies, PolicyStatus};
 use plimsoll_model::Snapshot;
 use plimsoll_planner::csr::{CsrQuestion, CsrVerdict};
+use plimsoll_planner::drain::{NodesQuestion, NodesVerdict, PodTurn, PodsQuestion};
 use plimsoll_planner::scale_up::{ScaleUpQuestion, ScaleUpVerdict};
-use plimsoll_planner::{Asked, CsrPolicy, Point, ScaleUpPolicy};
+use plimsoll_planner::{Asked, CsrPolicy, DrainPolicy, Point, ScaleUpPolicy};
 use plimsoll_policy::{Change, Mode, PolicyRegistry, PolicySpec};
+
+use super::logging::TRACES_ONLY;
+
+/// A call of the policies of a point, for traces.
+fn call(point: Point) -> tracing::Span {
+    tracing::info_span!(target: TRACES_ONLY, "policies", point = point.interface())
+}
 
 /// The registry, and how often it has changed.
 pub struct SandboxedPolicies {
@@ -34,13 +42,23 @@ impl SandboxedPolicies {
 
 impl ScaleUpPolicy for SandboxedPolicies {
     fn choose(&self, snapshot: &Arc<Snapshot>, question: &ScaleUpQuestion) -> Asked<ScaleUpVerdict> {
-        self.registry.choose(snapshot, question)
+        call(Point::ScaleUp).in_scope(|| self.registry.choose(snapshot, question))
+    }
+}
+
+impl DrainPolicy for SandboxedPolicies {
+    fn order_nodes(&self, snapshot: &Arc<Snapshot>, question: &NodesQuestion) -> Asked<NodesVerdict> {
+        call(Point::Drain).in_scope(|| self.registry.order_nodes(snapshot, question))
+    }
+
+    fn order_pods(&self, snapshot: &Arc<Snapshot>, question: &PodsQuestion) -> Asked<Vec<PodTurn>> {
+        call(Point::Drain).in_scope(|| self.registry.order_pods(snapshot, question))
     }
 }
 
 impl CsrPolicy for SandboxedPolicies {
     fn review(&self, snapshot: &Arc<Snapshot>, question: &CsrQuestion) -> Asked<CsrVerdict> {
-        self.registry.review(snapshot, question)
+        call(Point::CsrApproval).in_scope(|| self.registry.review(snapshot, question))
     }
 }
 

@@ -41,9 +41,14 @@ pub struct Follower {
 pub fn of(config: &Config, revision: u64) -> Settings {
     Settings {
         scale_up: config.scale_up.clone(),
+        scale_down: config.scale_down.clone(),
+        drain: config.drain.clone(),
+        beside_rivals: config.beside_rivals,
         scheduler: config.scheduler.clone(),
         launching: config.controller.enabled,
         cooldown: config.controller.cooldown,
+        cleanup: config.controller.cleanup.map(|after| Duration::from_millis(after.0)),
+        usage: config.controller.usage,
         certificates: config.csr_enabled.then(|| config.csr.clone()),
         revision,
     }

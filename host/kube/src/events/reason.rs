@@ -17,6 +17,44 @@ pub enum EventReason {
     NodeJoined,
     /// A launched node is not there in time.
     NodeNotJoined,
+    /// The object of a node whose machine is gone was deleted.
+    NodeObjectDeleted,
+    /// A node stays, for a reason of the planner.
+    Kept(&'static str),
+    /// A node is being drained.
+    NodeDraining,
+    /// A pod was evicted.
+    PodEvicted,
+    /// The machine of a drained node is being removed.
+    NodeTerminating,
+    /// A drained node is empty, and nobody removes its machine.
+    NodeDrained,
+    /// A drained node is gone.
+    NodeRemoved,
+    /// A drain was taken back: the node is used again.
+    DrainCancelled,
+    /// A leader goes on with the drain of another one.
+    DrainResumed,
+    /// The replacement of a pod is started before the pod is evicted.
+    WarmupStarted,
+    /// That replacement is ready.
+    WarmupReady,
+    /// A pod cannot be evicted now.
+    EvictionBlocked,
+    /// A pod was deleted because its eviction was refused for too long.
+    ForceDeleted,
+    /// A node was removed with pods that were still on it.
+    TerminatedWithPods,
+    /// A replacement was not ready when its time was over.
+    WarmupCutShort,
+    /// A pod asks for a warm-up that cannot be had.
+    WarmupUnsupported,
+    /// The only replica of something was evicted without a warm-up.
+    NoWarmup,
+    /// A drained node could not be removed.
+    RemovalFailed,
+    /// The cloud takes a node back.
+    NodeInterrupted,
     /// A signing request was approved.
     CsrApproved,
     /// A signing request was denied.
@@ -61,6 +99,25 @@ impl EventReason {
             Self::NodeLaunched => "NodeLaunched",
             Self::NodeJoined => "NodeJoined",
             Self::NodeNotJoined => "NodeNotJoined",
+            Self::NodeObjectDeleted => "NodeObjectDeleted",
+            Self::Kept(label) => label,
+            Self::NodeDraining => "NodeDraining",
+            Self::PodEvicted => "PodEvicted",
+            Self::NodeTerminating => "NodeTerminating",
+            Self::NodeDrained => "NodeDrained",
+            Self::NodeRemoved => "NodeRemoved",
+            Self::DrainCancelled => "DrainCancelled",
+            Self::DrainResumed => "DrainResumed",
+            Self::WarmupStarted => "WarmupStarted",
+            Self::WarmupReady => "WarmupReady",
+            Self::EvictionBlocked => "EvictionBlocked",
+            Self::ForceDeleted => "ForceDeleted",
+            Self::TerminatedWithPods => "TerminatedWithPods",
+            Self::WarmupCutShort => "WarmupCutShort",
+            Self::WarmupUnsupported => "WarmupUnsupported",
+            Self::NoWarmup => "NoWarmup",
+            Self::RemovalFailed => "RemovalFailed",
+            Self::NodeInterrupted => "NodeInterrupted",
             Self::CsrApproved => "CsrApproved",
             Self::CsrDenied => "CsrDenied",
             Self::CsrLeft => "CsrLeft",
@@ -82,6 +139,17 @@ impl EventReason {
             | Self::NodePlanned
             | Self::NodeLaunched
             | Self::NodeJoined
+            | Self::NodeObjectDeleted
+            | Self::Kept(_)
+            | Self::NodeDraining
+            | Self::PodEvicted
+            | Self::NodeTerminating
+            | Self::NodeDrained
+            | Self::NodeRemoved
+            | Self::DrainCancelled
+            | Self::DrainResumed
+            | Self::WarmupStarted
+            | Self::WarmupReady
             | Self::CsrApproved
             | Self::CsrLeft
             | Self::PluginLoaded
@@ -89,6 +157,14 @@ impl EventReason {
             Self::Pending(_)
             | Self::LaunchFailed
             | Self::NodeNotJoined
+            | Self::EvictionBlocked
+            | Self::ForceDeleted
+            | Self::TerminatedWithPods
+            | Self::WarmupCutShort
+            | Self::WarmupUnsupported
+            | Self::NoWarmup
+            | Self::RemovalFailed
+            | Self::NodeInterrupted
             | Self::CsrDenied
             | Self::PluginRejected
             | Self::ConfigRejected
@@ -105,6 +181,25 @@ impl EventReason {
             Self::Pending(_) | Self::LaunchPlanned | Self::NodePlanned => "Plan",
             Self::LaunchFailed | Self::NodeLaunched | Self::ProviderUnauthorized | Self::NoFreeIps => "Launch",
             Self::NodeJoined | Self::NodeNotJoined => "Join",
+            Self::NodeObjectDeleted => "CleanUp",
+            Self::Kept(_) => "Plan",
+            Self::NodeDraining
+            | Self::PodEvicted
+            | Self::NodeTerminating
+            | Self::NodeDrained
+            | Self::NodeRemoved
+            | Self::DrainCancelled
+            | Self::DrainResumed
+            | Self::WarmupStarted
+            | Self::WarmupReady
+            | Self::EvictionBlocked
+            | Self::ForceDeleted
+            | Self::TerminatedWithPods
+            | Self::WarmupCutShort
+            | Self::WarmupUnsupported
+            | Self::NoWarmup
+            | Self::RemovalFailed
+            | Self::NodeInterrupted => "Drain",
             Self::CsrApproved | Self::CsrDenied | Self::CsrLeft => "Approve",
             Self::PluginLoaded | Self::PluginRejected | Self::ConfigRejected => "Load",
             Self::FeatureOff | Self::RivalAutoscaler => "Check",

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::denied::denied_rule;
+use super::denied::{denied_rule, rule_in};
 use super::rule::Rule;
 use super::rules::{Feature, Only};
 use super::table::{Answers, FeatureState, FeatureTable};
@@ -208,11 +208,21 @@ impl Features {
     /// next check. Gives that permission.
     pub fn failed(&self, error: &ApiError) -> Option<Rule> {
         let rule = denied_rule(error)?;
-        let after = self.table().forbidden(&rule);
-        if let Some(after) = after {
+        self.turn_off(&rule);
+        Some(rule)
+    }
+
+    /// The same where only the sentence of the API server is left of the failure.
+    pub fn refused(&self, sentence: &str) -> Option<Rule> {
+        let rule = rule_in(sentence)?;
+        self.turn_off(&rule);
+        Some(rule)
+    }
+
+    fn turn_off(&self, rule: &Rule) {
+        if let Some(after) = self.table().forbidden(rule) {
             self.set(after);
         }
-        Some(rule)
     }
 
     fn set(&self, after: FeatureTable) {

@@ -7,7 +7,11 @@ use crate::api::ApiError;
 /// another reason. Quotas, webhooks and namespaces on their way out also answer 403, and no role would change that.
 pub fn denied_rule(error: &ApiError) -> Option<Rule> {
     let ApiError::Forbidden(answer) = error else { return None };
-    let message = answer.message.as_str();
+    rule_in(&answer.message)
+}
+
+/// The same of the sentence alone.
+pub(super) fn rule_in(message: &str) -> Option<Rule> {
     // From the certificate approval plug-in of the API server.
     if let Some((_, signer)) = message.split_once("not permitted to approve requests with signerName ") {
         let name = quoted(signer)?.to_owned();

@@ -14,6 +14,9 @@ pub enum Feature {
     Watch,
     /// Cordon nodes and evict pods.
     Drain,
+    /// Start the replacement of a pod before it is evicted. Apart from draining, because whoever may patch pods may do
+    /// a lot to them.
+    WarmUp,
     /// Delete Node objects whose machine is gone.
     Cleanup,
     /// Approve and deny kubelet certificates.
@@ -107,6 +110,7 @@ pub const FEATURE_RULES: &[FeatureRule] = &[
     must(Feature::Drain, "", "pods/eviction", &["create"]),
     // For pods that do not leave in time.
     better(Feature::Drain, "", "pods", &["delete"]),
+    must(Feature::WarmUp, "", "pods", &["patch"]),
     must(Feature::Cleanup, "", "nodes", &["delete"]),
     must(Feature::CsrApproval, "certificates.k8s.io", "certificatesigningrequests", READ),
     must(Feature::CsrApproval, "certificates.k8s.io", "certificatesigningrequests/approval", &["update"]),
@@ -199,9 +203,10 @@ const fn signer(name: &'static str) -> FeatureRule {
 
 impl Feature {
     /// All of them, in the order that they are shown in.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Watch,
         Self::Drain,
+        Self::WarmUp,
         Self::Cleanup,
         Self::CsrApproval,
         Self::Launches,
@@ -221,6 +226,7 @@ impl Feature {
         match self {
             Self::Watch => "watch",
             Self::Drain => "drain",
+            Self::WarmUp => "warm-up",
             Self::Cleanup => "cleanup",
             Self::CsrApproval => "csr-approval",
             Self::Launches => "launches",
@@ -248,6 +254,7 @@ impl Feature {
             Self::NodeMetrics | Self::PodMetrics => Some(("/apis/metrics.k8s.io/v1beta1", "the metrics server")),
             Self::Watch
             | Self::Drain
+            | Self::WarmUp
             | Self::Cleanup
             | Self::Launches
             | Self::Simulated

@@ -255,6 +255,7 @@ mod tests {
             ("patch nodes", "drain"),
             ("create pods/eviction", "drain"),
             ("delete pods", ""),
+            ("patch pods", "warm-up"),
             ("delete nodes", "cleanup"),
             ("update certificatesigningrequests/approval (certificates.k8s.io)", "csr-approval"),
             ("kubelet-serving", ""),

@@ -13,7 +13,7 @@ use super::{Object, Row, WholeProblem};
 pub(super) struct BudgetObject<'a> {
     #[serde(borrow)]
     metadata: Metadata<'a>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "nullable")]
     spec: Spec<'a>,
     #[serde(default, deserialize_with = "nullable")]
     status: Status,
@@ -25,7 +25,8 @@ pub(super) struct BudgetObject<'a> {
 #[serde(transparent)]
 pub(super) struct BetaBudgetObject<'a>(#[serde(borrow)] BudgetObject<'a>);
 
-#[derive(Debug, Deserialize)]
+/// Without one it covers nothing.
+#[derive(Debug, Default, Deserialize)]
 struct Spec<'a> {
     #[serde(borrow, default)]
     selector: Option<LabelSelectorObject<'a>>,

@@ -1,6 +1,6 @@
 //! Conditions in an object's status.
 
-use plimsoll_model::Timestamp;
+use plimsoll_model::{Pools, Text, Timestamp};
 use serde::Deserialize;
 
 use super::field::{Moment, Str, nullable};
@@ -33,6 +33,11 @@ impl Condition<'_> {
     pub(super) fn fails(&self) -> bool {
         *self.status == *"False"
     }
+
+    /// When its status last changed.
+    pub(super) fn changed(&self) -> Option<Timestamp> {
+        self.last_transition_time.map(|moment| moment.0)
+    }
 }
 
 /// The latest moment in some conditions.
@@ -50,4 +55,12 @@ pub(super) fn newest(conditions: &[Condition<'_>]) -> Option<Timestamp> {
 /// True if the condition of this type is `True`.
 pub(super) fn holds(conditions: &[Condition<'_>], kind: &str) -> bool {
     conditions.iter().any(|condition| *condition.kind == *kind && condition.holds())
+}
+
+/// Types of the conditions that are `True`, sorted, but for `Ready`.
+pub(super) fn others_that_hold(conditions: &[Condition<'_>], pools: &mut Pools) -> Vec<Text> {
+    let that_hold = conditions.iter().filter(|condition| condition.holds() && *condition.kind != *"Ready");
+    let mut types: Vec<Text> = that_hold.filter_map(|condition| condition.kind.some(pools)).collect();
+    types.sort_unstable();
+    types
 }

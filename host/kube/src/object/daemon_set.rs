@@ -27,8 +27,9 @@ const TOLERATED_ON_HOST_NETWORK: (&str, TaintEffect) =
 pub(crate) struct DaemonSetObject<'a> {
     #[serde(borrow)]
     metadata: Metadata<'a>,
-    #[serde(borrow)]
-    spec: Spec<'a>,
+    /// Left out where only the metadata was written: then its pods ask for nothing that is known.
+    #[serde(borrow, default)]
+    spec: Option<Spec<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -37,7 +38,7 @@ struct Spec<'a> {
     template: Template<'a>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct Template<'a> {
     #[serde(borrow, default, deserialize_with = "nullable")]
     metadata: TemplateMetadata<'a>,
@@ -54,12 +55,13 @@ struct TemplateMetadata<'a> {
 
 impl<'a> Row<'a> for DaemonSetObject<'a> {
     fn row(self, pools: &mut Pools) -> Result<Object, WholeProblem> {
-        let Self { metadata, spec: Spec { template } } = self;
+        let Self { metadata, spec } = self;
         if metadata.deletion().is_some() {
             // Its controller makes no more pods.
             let (namespace, name) = (metadata.namespace(pools), pools.text(&metadata.name.0));
             return Ok(Object::NoDaemonSet { namespace, name });
         }
+        let template = spec.map(|spec| spec.template).unwrap_or_default();
         let labels = template.metadata.labels.to_set(pools);
         let mut shape = template.spec.shape(&labels, pools);
         for (key, effect) in
@@ -76,6 +78,7 @@ impl<'a> Row<'a> for DaemonSetObject<'a> {
             uid: metadata.uid(),
             labels: pools.labels(labels),
             shape: pools.shape(shape),
+            priority_class: template.spec.priority_class_name.some(pools),
         };
         Ok(Object::DaemonSet(daemon_set))
     }

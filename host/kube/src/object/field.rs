@@ -9,6 +9,8 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 /// Annotations with longer values are no input to any decision.
 const LONGEST_ANNOTATION: usize = 1024;
+/// But for what is written there by ourselves: a timetable of as many pods as a node can have.
+const LONGEST_DRAIN: usize = 64 << 10;
 
 /// Text, borrowed from the dump where it can be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -134,8 +136,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Annotations<'a> {
                 f.write_str("a map of text to text")
             }
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Annotations<'de>, A::Error> {
-                let keep =
-                    |key: &str, value: &str| value.len() <= LONGEST_ANNOTATION && key != well_known::LAST_APPLIED;
+                let longest = |key: &str| if key == well_known::DRAIN { LONGEST_DRAIN } else { LONGEST_ANNOTATION };
+                let keep = |key: &str, value: &str| value.len() <= longest(key) && key != well_known::LAST_APPLIED;
                 Pairs::read(map, keep).map(Annotations)
             }
         }

@@ -27,9 +27,12 @@ struct Spec<'a> {
     taints: Vec<TaintObject<'a>>,
     #[serde(default, deserialize_with = "nullable")]
     unschedulable: bool,
+    #[serde(borrow, default, deserialize_with = "nullable", rename = "providerID")]
+    provider_id: Str<'a>,
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Status<'a> {
     #[serde(borrow, default, deserialize_with = "nullable")]
     allocatable: Quantities<'a>,
@@ -39,6 +42,8 @@ struct Status<'a> {
     conditions: Vec<Condition<'a>>,
     #[serde(borrow, default, deserialize_with = "nullable")]
     addresses: Vec<AddressObject<'a>>,
+    #[serde(default, deserialize_with = "nullable")]
+    volumes_attached: Vec<serde::de::IgnoredAny>,
 }
 
 /// One entry of `status.addresses`, of nodes and of machines.
@@ -85,6 +90,10 @@ impl<'a> Row<'a> for NodeObject<'a> {
             deleting: metadata.deletion().is_some(),
             launching: false,
             addresses: addresses(&status.addresses, pools),
+            provider_id: spec.provider_id.some(pools),
+            ready_changed: status.conditions.iter().find(|is| *is.kind == *"Ready").and_then(Condition::changed),
+            conditions: condition::others_that_hold(&status.conditions, pools),
+            attached_volumes: u32::try_from(status.volumes_attached.len()).unwrap_or(u32::MAX),
         };
         Ok(Object::Node(node))
     }

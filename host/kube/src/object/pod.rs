@@ -1,6 +1,6 @@
 //! Pods.
 
-use plimsoll_model::{Millis, Phase, Pod, Pools, Scheduling, Timestamp};
+use plimsoll_model::{Millis, Phase, Pod, Pools, Scheduling, Timestamp, well_known};
 use serde::Deserialize;
 
 use super::condition::{self, Condition};
@@ -43,6 +43,7 @@ impl<'a> Row<'a> for PodObject<'a> {
         let shape = spec.shape(&labels, pools);
         let grace =
             spec.termination_grace_period_seconds.map_or(DEFAULT_GRACE, |seconds| seconds.max(0).unsigned_abs());
+        let safe = metadata.annotations.get(well_known::SAFE_LOCAL_VOLUMES).map_or("", |names| names);
         let pod = Pod {
             namespace: metadata.namespace(pools),
             name: (*metadata.name.0).into(),
@@ -59,7 +60,7 @@ impl<'a> Row<'a> for PodObject<'a> {
             created: metadata.created(),
             deletion: metadata.deletion(),
             grace: Millis::from_secs(grace),
-            volumes: spec.volumes(),
+            volumes: spec.volumes(safe),
             claims: spec.claims(&metadata.name.0, pools),
         };
         Ok(Object::Pod(pod))

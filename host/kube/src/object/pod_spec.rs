@@ -18,7 +18,7 @@ use super::spread::{self, Spread};
 use super::taint::TolerationObject;
 
 /// `spec` of a pod or of a pod template.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct PodSpec<'a> {
     #[serde(borrow)]
@@ -114,8 +114,15 @@ impl PodSpec<'_> {
         ports
     }
 
-    pub(super) fn volumes(&self) -> Volumes {
-        Volumes { local: self.volumes.iter().any(PodVolume::local), claims: self.volumes.iter().any(PodVolume::claims) }
+    /// What the pod keeps on the node. `safe` are names of volumes that it can lose, as its annotation lists them: with
+    /// nothing but commas between them (cluster-autoscaler, `utils/drain`).
+    pub(super) fn volumes(&self, safe: &str) -> Volumes {
+        let mut local = self.volumes.iter().filter(|volume| volume.local()).peekable();
+        Volumes {
+            local: local.peek().is_some(),
+            unlisted: local.any(|volume| !safe.split(',').any(|name| *volume.name == *name)),
+            claims: self.volumes.iter().any(PodVolume::claims),
+        }
     }
 
     /// Names of the claims that a pod of this name mounts, sorted.

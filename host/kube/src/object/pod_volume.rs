@@ -11,7 +11,7 @@ use super::field::{Name, Str, nullable};
 #[serde(rename_all = "camelCase")]
 pub(super) struct PodVolume<'a> {
     #[serde(borrow, default, deserialize_with = "nullable")]
-    name: Str<'a>,
+    pub name: Str<'a>,
     #[serde(default)]
     host_path: Option<IgnoredAny>,
     #[serde(borrow, default)]

@@ -65,6 +65,11 @@ impl Wire {
         self.server.as_ref()
     }
 
+    /// The fake server, without a word where there is none.
+    pub fn server(&self) -> Option<&ApiServer> {
+        self.server.as_ref()
+    }
+
     pub async fn api(&self) -> Api {
         Api::connect(&self.connection).await.expect("a client")
     }

@@ -276,6 +276,16 @@ impl Snapshot {
         self.workloads.get(&key).filter(|workload| workload.uid == owner.uid)
     }
 
+    /// The workload of this kind and name, whichever object of that name it is.
+    pub fn find_workload(&self, kind: WorkloadKind, namespace: &Text, name: &Text) -> Option<&Workload> {
+        self.workloads.get(&(kind, namespace.clone(), name.clone()))
+    }
+
+    /// The DaemonSet of this name.
+    pub fn find_daemon_set(&self, namespace: &Text, name: &Text) -> Option<&DaemonSet> {
+        self.daemon_sets.get(&(namespace.clone(), name.clone()))
+    }
+
     /// Every workload, in the order of kinds, namespaces and names.
     pub fn workloads(&self) -> impl Iterator<Item = &Workload> {
         self.workloads.values()

@@ -162,6 +162,10 @@ impl Object for Node {
             deleting,
             launching,
             addresses,
+            provider_id,
+            ready_changed,
+            conditions,
+            attached_volumes,
         } = self;
         *name == other.name
             && *uid == other.uid
@@ -175,6 +179,10 @@ impl Object for Node {
             && *deleting == other.deleting
             && *launching == other.launching
             && *addresses == other.addresses
+            && *provider_id == other.provider_id
+            && *ready_changed == other.ready_changed
+            && *conditions == other.conditions
+            && *attached_volumes == other.attached_volumes
     }
 }
 

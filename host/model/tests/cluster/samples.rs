@@ -28,6 +28,10 @@ pub fn node(name: &str, uid: u128, ready: bool) -> Node {
         created: None,
         deleting: false,
         launching: false,
+        provider_id: None,
+        ready_changed: None,
+        conditions: Vec::new(),
+        attached_volumes: 0,
         addresses: Vec::new(),
     }
 }
@@ -143,5 +147,6 @@ pub fn daemon_set(name: &str, variant: u32) -> DaemonSet {
         uid: Uid::Uuid(variant.into()),
         labels: labels(variant),
         shape: Arc::default(),
+        priority_class: None,
     }
 }

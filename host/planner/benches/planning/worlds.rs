@@ -194,6 +194,7 @@ pub fn big_cluster(scale: usize) -> Cluster {
         uid: Uid::parse("agent"),
         labels: Arc::default(),
         shape: Arc::new(agent),
+        priority_class: None,
     };
     cluster.upsert_daemon_set(agent);
     for at in 0..nodes {
@@ -221,6 +222,10 @@ pub fn big_cluster(scale: usize) -> Cluster {
             created: Some(Timestamp(1)),
             deleting: false,
             launching: false,
+            provider_id: None,
+            ready_changed: None,
+            conditions: Vec::new(),
+            attached_volumes: 0,
             addresses: vec![],
         });
         for pod in 0..30 {

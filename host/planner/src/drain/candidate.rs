@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use plimsoll_model::{Lifecycle, Millis, NodeGroup, NodeId, Owner, Pod, PodId, Snapshot, Timestamp};
+use plimsoll_scheduler::PodClass;
 
-use super::{Candidate, Cause, DrainPod, warmup_of};
+use super::{Candidate, Cause, DrainPod, KeptReason, warmup_of};
 
 /// How many pods each owner has. Pods of one owner share it, so that most are known by its address.
 #[derive(Default)]
@@ -72,6 +73,7 @@ pub(super) fn candidate(
         memory_permille: permille(requested.memory.0, node.allocatable.memory.0),
         savings: group.and_then(price),
         age: node.created.map(|created| now.since(created)).filter(|age| *age > Millis(0)),
+        deadline: None,
     };
     for &pod in pods {
         let pod = snapshot.pod(pod);
@@ -81,4 +83,22 @@ pub(super) fn candidate(
         candidate.longest_warmup = candidate.longest_warmup.max(warmup_of(pod));
     }
     candidate
+}
+
+/// What the simulation does not know of a pod, so that no place for it can be promised.
+pub(super) fn unsimulated(pod: &Pod, class: Option<&PodClass>) -> Option<(KeptReason, String)> {
+    let name = pod.full_name();
+    let Some(class) = class else {
+        return Some((KeptReason::PodsUnknown, format!("pod {name} is not simulated")));
+    };
+    if class.shape.resource_claims {
+        let detail =
+            format!("pod {name} claims devices (spec.resourceClaims); dynamic resource allocation is not simulated");
+        return Some((KeptReason::DevicesNotSimulated, detail));
+    }
+    let unknown = pod.volumes.claims && class.volumes.as_ref().is_none_or(|volumes| !volumes.known());
+    unknown.then(|| {
+        let detail = format!("pod {name} mounts volume claims; where they can be mounted is not known");
+        (KeptReason::VolumesUnknown, detail)
+    })
 }

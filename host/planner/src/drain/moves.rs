@@ -146,8 +146,7 @@ impl<'a> Moves<'a> {
         self.first.clear();
     }
 
-    /// Moves everything off a node, pods before headroom and the largest first, and with it what was to go there; or
-    /// leaves all as it was and says what has no place.
+    /// Moves everything off a node, and with it what was to go there; or leaves all as it was and says what has no place.
     pub fn empty(&mut self, from: NodeId, pods: &[PodId]) -> Result<Undo, Stuck> {
         let mut undo = Undo {
             mark: self.simulation.mark(),
@@ -155,18 +154,8 @@ impl<'a> Moves<'a> {
             went: Vec::new(),
             bound: self.bound.len(),
         };
-        let own =
-            pods.iter().filter_map(|&pod| Some(Tenant { class: self.simulation.placed(pod)?.0, who: Who::Pod(pod) }));
-        let mut tenants: Vec<Tenant> = own.chain(undo.guests.iter().cloned()).collect();
-        tenants.sort_by_key(|tenant| {
-            let requests = self.requests(tenant.class);
-            (matches!(tenant.who, Who::Headroom(_)), Reverse((requests.cpu, requests.memory)))
-        });
-        self.simulation.close(from);
-        let gone = self.simulation.pods_on(from).to_vec();
-        for &(class, count) in &gone {
-            self.simulation.remove(class, from, count);
-        }
+        let tenants = self.tenants(pods, &undo.guests);
+        let gone = self.clear(from);
         let placed = self.place_all(from, tenants, &mut undo.went);
         match placed.and_then(|()| self.check_bound(gone.iter().map(|(class, _)| *class).collect())) {
             Ok(()) => Ok(undo),
@@ -175,6 +164,54 @@ impl<'a> Moves<'a> {
                 Err(stuck)
             }
         }
+    }
+
+    /// Moves off a node what has a place elsewhere, for good: the node leaves in any case. Says what has none, of the
+    /// first such pod.
+    pub fn vacate(&mut self, from: NodeId, pods: &[PodId]) -> Option<String> {
+        let mark = self.simulation.mark();
+        self.marks.push(mark);
+        let guests = std::mem::take(&mut self.guests[from.0 as usize]);
+        let mut waiting = self.tenants(pods, &guests);
+        self.clear(from);
+        loop {
+            let (before, mut left) = (waiting.len(), Vec::new());
+            for tenant in waiting {
+                match self.find(&tenant, from, &[]) {
+                    Ok(to) => self.move_in(tenant, to, &mut Vec::new()),
+                    Err(_) => left.push(tenant),
+                }
+            }
+            // Pods that rules keep off everywhere may have to be near one that has a place by now.
+            if left.is_empty() || left.len() == before {
+                let tenant = left.first()?;
+                return Some(format!("{}: {}", self.describe(tenant), self.obstacles(tenant, from)));
+            }
+            waiting = left;
+        }
+    }
+
+    /// Pods of a node, and what was to go there, in the order in which they are given a place: pods before headroom, the
+    /// largest first.
+    fn tenants(&self, pods: &[PodId], guests: &[Tenant]) -> Vec<Tenant> {
+        let own =
+            pods.iter().filter_map(|&pod| Some(Tenant { class: self.simulation.placed(pod)?.0, who: Who::Pod(pod) }));
+        let mut tenants: Vec<Tenant> = own.chain(guests.iter().cloned()).collect();
+        tenants.sort_by_key(|tenant| {
+            let requests = self.requests(tenant.class);
+            (matches!(tenant.who, Who::Headroom(_)), Reverse((requests.cpu, requests.memory)))
+        });
+        tenants
+    }
+
+    /// Takes all pods off a node, and lets none come; tells which there were.
+    fn clear(&mut self, from: NodeId) -> Vec<(ClassId, u32)> {
+        self.simulation.close(from);
+        let gone = self.simulation.pods_on(from).to_vec();
+        for &(class, count) in &gone {
+            self.simulation.remove(class, from, count);
+        }
+        gone
     }
 
     /// Takes a move back, which must be the last one.

@@ -9,6 +9,33 @@ pub enum Cause {
     Empty,
     /// Its pods fit on other nodes.
     Underutilized,
+    /// The cloud takes the machine back.
+    Interruption,
+    /// The node is broken.
+    Unhealthy,
+    /// A person asked for it.
+    Requested,
+}
+
+impl Cause {
+    /// Every cause.
+    pub const ALL: [Self; 5] = [Self::Empty, Self::Underutilized, Self::Interruption, Self::Unhealthy, Self::Requested];
+
+    /// A stable label for machines.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Underutilized => "underutilized",
+            Self::Interruption => "interruption",
+            Self::Unhealthy => "unhealthy",
+            Self::Requested => "requested",
+        }
+    }
+
+    /// To save money, and not because the node has to go.
+    pub fn optimizes(self) -> bool {
+        matches!(self, Self::Empty | Self::Underutilized)
+    }
 }
 
 /// The question about nodes.
@@ -57,6 +84,8 @@ pub struct Candidate {
     pub savings: Option<Price>,
     /// How long it has existed.
     pub age: Option<Millis>,
+    /// When the machine is gone whatever is on it; `None` where nobody but the host sets a time.
+    pub deadline: Option<Timestamp>,
 }
 
 /// What a drain policy answers about nodes.
@@ -137,4 +166,13 @@ pub struct PodTurn {
     pub wait: Option<Millis>,
     /// Why here.
     pub reason: String,
+}
+
+// === impl PodTurn ===
+
+impl PodTurn {
+    /// A turn at the host's spacing, without a reason.
+    pub fn plain(pod: PodId) -> Self {
+        Self { pod: pod.0, wait: None, reason: String::new() }
+    }
 }

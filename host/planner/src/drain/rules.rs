@@ -1,7 +1,14 @@
 //! What keeps a node.
 
-use plimsoll_model::{Node, NodeGroup, NodeId, Pod, Snapshot, well_known};
-use plimsoll_scheduler::PodClass;
+mod controller;
+mod drainability;
+mod judge;
+
+pub use drainability::{DrainabilityRules, RulesPreset};
+pub(super) use judge::blocked;
+pub use judge::{IgnoredPod, PodOutcome, judge_pod, judge_pods};
+
+use plimsoll_model::{Node, NodeGroup, NodeId, Pod, Snapshot};
 
 use super::ScaleDownConfig;
 
@@ -31,6 +38,12 @@ pub enum KeptReason {
     BeingDeleted,
     /// Its kubelet does not report it ready.
     NotReady,
+    /// It is being drained.
+    Draining,
+    /// It has existed for too short a time.
+    TooYoung,
+    /// The only ready replica of this process would be evicted.
+    OwnReplica,
     /// Pods that are pending will run there.
     NeededByPendingPods,
     /// Its group allows removing empty nodes only.
@@ -39,10 +52,26 @@ pub enum KeptReason {
     RestrictScaleDown,
     /// A pod's annotation forbids it.
     NotSafeToEvict,
+    /// The same, in the words of cluster-autoscaler.
+    NotSafeToEvictAnnotation,
+    /// A pod's annotation asks to wait until it has ended.
+    BlockedByOnCompletionPod,
     /// A pod has no owner that would start it again.
     BarePod,
+    /// The same, in the words of cluster-autoscaler, or its owner is of a kind that is not known to.
+    NotReplicated,
+    /// The controller of a pod is gone.
+    ControllerNotFound,
+    /// The controller of a pod wants too few.
+    MinReplicasReached,
+    /// A pod of the cluster's own is under no disruption budget.
+    UnmovableKubeSystemPod,
+    /// A pod would lose what it keeps on the node.
+    LocalStorageRequested,
     /// A disruption budget allows too few evictions.
     PdbBlocked,
+    /// The same, in the words of cluster-autoscaler.
+    NotEnoughPdb,
     /// A pod is under several disruption budgets, which the eviction API refuses.
     MultiplePdbs,
     /// A pod claims devices, which are not simulated.
@@ -55,6 +84,18 @@ pub enum KeptReason {
     HeadroomNeeded,
     /// Its group is at its minimum.
     NodeGroupMinReached,
+    /// Pods of nodes that drain have no place yet.
+    NeededByDrainingPods,
+    /// Nobody can remove a machine.
+    NoProvider,
+    /// Drained pods have not come back.
+    DrainsHalted,
+    /// It is one of the hours in which nothing is removed to save.
+    Suspended,
+    /// It could have gone in too few evaluations in a row.
+    NotUnneededLongEnough,
+    /// Something was launched or removed just before.
+    CoolingDown,
     /// As many nodes drain as may at once.
     DrainCapReached,
     /// The policy keeps it.
@@ -73,18 +114,35 @@ impl KeptReason {
             Self::NotManaged => "NotManaged",
             Self::BeingDeleted => "BeingDeleted",
             Self::NotReady => "NotReady",
+            Self::Draining => "Draining",
+            Self::TooYoung => "TooYoung",
+            Self::OwnReplica => "OwnReplica",
             Self::NeededByPendingPods => "NeededByPendingPods",
             Self::GroupRestricted => "GroupRestricted",
             Self::RestrictScaleDown => "RestrictScaleDown",
             Self::NotSafeToEvict => "NotSafeToEvict",
+            Self::NotSafeToEvictAnnotation => "NotSafeToEvictAnnotation",
+            Self::BlockedByOnCompletionPod => "BlockedByOnCompletionPod",
             Self::BarePod => "BarePod",
+            Self::NotReplicated => "NotReplicated",
+            Self::ControllerNotFound => "ControllerNotFound",
+            Self::MinReplicasReached => "MinReplicasReached",
+            Self::UnmovableKubeSystemPod => "UnmovableKubeSystemPod",
+            Self::LocalStorageRequested => "LocalStorageRequested",
             Self::PdbBlocked => "PdbBlocked",
+            Self::NotEnoughPdb => "NotEnoughPdb",
             Self::MultiplePdbs => "MultiplePdbs",
             Self::DevicesNotSimulated => "DevicesNotSimulated",
             Self::VolumesUnknown => "VolumesUnknown",
             Self::NoPlaceToMovePods => "NoPlaceToMovePods",
             Self::HeadroomNeeded => "HeadroomNeeded",
             Self::NodeGroupMinReached => "NodeGroupMinReached",
+            Self::NeededByDrainingPods => "NeededByDrainingPods",
+            Self::NoProvider => "NoProvider",
+            Self::DrainsHalted => "DrainsHalted",
+            Self::Suspended => "Suspended",
+            Self::NotUnneededLongEnough => "NotUnneededLongEnough",
+            Self::CoolingDown => "CoolingDown",
             Self::DrainCapReached => "DrainCapReached",
             Self::HeldByPolicy => "HeldByPolicy",
             Self::PolicyFailed => "PolicyFailed",
@@ -127,33 +185,4 @@ pub(super) fn node_rule(
         return kept(KeptReason::NotReady, "its kubelet does not report it ready; replacing it is not scale-down");
     }
     None
-}
-
-/// What about the pods of a node keeps it, apart from budgets and places.
-pub(super) fn pod_rule(config: &ScaleDownConfig, pod: &Pod, class: Option<&PodClass>) -> Option<(KeptReason, String)> {
-    let name = pod.full_name();
-    let restricting = |label: &&plimsoll_model::Text| pod.labels.get(label).is_some_and(|value| *value == "true");
-    if let Some(label) = config.restrict_labels.iter().find(restricting) {
-        return Some((KeptReason::RestrictScaleDown, format!("pod {name} has label {label}: \"true\"")));
-    }
-    if pod.annotations.get(well_known::SAFE_TO_EVICT).is_some_and(|value| *value == "false") {
-        return Some((KeptReason::NotSafeToEvict, format!("pod {name} has {}: \"false\"", well_known::SAFE_TO_EVICT)));
-    }
-    if pod.owner.is_none() && !config.evict_bare_pods {
-        let detail = format!("pod {name} has no owner that would start it again; see scaleDown.evictBarePods");
-        return Some((KeptReason::BarePod, detail));
-    }
-    let Some(class) = class else {
-        return Some((KeptReason::PodsUnknown, format!("pod {name} is not simulated")));
-    };
-    if class.shape.resource_claims {
-        let detail =
-            format!("pod {name} claims devices (spec.resourceClaims); dynamic resource allocation is not simulated");
-        return Some((KeptReason::DevicesNotSimulated, detail));
-    }
-    let unknown = pod.volumes.claims && class.volumes.as_ref().is_none_or(|volumes| !volumes.known());
-    unknown.then(|| {
-        let detail = format!("pod {name} mounts volume claims; where they can be mounted is not known");
-        (KeptReason::VolumesUnknown, detail)
-    })
 }

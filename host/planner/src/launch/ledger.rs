@@ -164,6 +164,11 @@ impl Ledger {
         self.entries.iter().filter(|entry| entry.closed.is_none()).map(|entry| &entry.intent)
     }
 
+    /// Groups of which a launch has no answer yet: each may still change its size.
+    pub fn unanswered(&self) -> impl Iterator<Item = &Text> {
+        self.entries.iter().filter(|entry| entry.undecided() && entry.closed.is_none()).map(Entry::group)
+    }
+
     /// Notes what came of a call, or of asking for the baseline. What is known to have ended does not change.
     pub fn outcome(
         &mut self,

@@ -50,6 +50,10 @@ impl Ledger {
                     created: Some(intent.decided),
                     deleting: false,
                     launching: true,
+                    provider_id: None,
+                    ready_changed: None,
+                    conditions: Vec::new(),
+                    attached_volumes: 0,
                     addresses: Vec::new(),
                 });
             }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use plimsoll_model::{Lifecycle, Pod, PodId, PodShape, Scheduling, Snapshot, Text, Timestamp, well_known};
 use plimsoll_scheduler::{Alike, ClassId, PodClass, Simulation};
 
+use super::displaced::Displacements;
 use super::{HeadroomUnits, PendingPod, PendingReason, ShapeDemand};
 
 /// Pods that nothing tells apart, and that have no place yet.
@@ -15,8 +16,10 @@ pub(super) struct Demand {
     pub class: ClassId,
     pub shape: Arc<PodShape>,
     pub namespace: Text,
-    /// Pending pods, the next to be placed last.
+    /// Pending pods and displaced ones, the next to be placed last.
     pub pods: Vec<PodId>,
+    /// Those of them that are displaced, and when their nodes are gone.
+    pub deadlines: HashMap<PodId, Option<Timestamp>>,
     /// Units of headroom: pods that nobody has created.
     pub units: u32,
     /// Headroom that is kept on nodes of this group only.
@@ -37,21 +40,27 @@ pub(super) struct Demands {
 type Kind = (Text, u32, Alike, Option<Text>);
 
 impl Demands {
-    /// Sorts the pending pods into those that want a place and those that do not, and adds headroom.
+    /// Sorts the pending pods, and those that are displaced, into those that want a place and those that do not, and
+    /// adds headroom.
     pub fn collect(
         snapshot: &Snapshot,
         simulation: &mut Simulation,
         headroom: &[HeadroomUnits],
+        displaced: &Displacements,
         pending: &mut Vec<PendingPod>,
     ) -> Self {
         let mut ours: Vec<(ClassId, PodId)> = Vec::new();
-        for (id, pod) in snapshot.pending() {
-            if pod.deletion.is_some() {
-                continue;
-            }
+        let displaced_pods = displaced.in_order();
+        let displaced_pods = displaced_pods.iter().map(|&id| (id, snapshot.pod(id)));
+        let waiting = snapshot.pending().filter(|(_, pod)| pod.deletion.is_none());
+        for (id, pod) in waiting.chain(displaced_pods) {
             match not_ours(pod) {
                 Some((reason, detail)) => pending.push(PendingPod { pod: id, reason, detail }),
-                None => ours.push((simulation.class_of(snapshot, pod), id)),
+                None => {
+                    // A pod that runs is counted under its class already.
+                    let placed = simulation.placed(id).map(|(class, _)| class);
+                    ours.push((placed.unwrap_or_else(|| simulation.class_of(snapshot, pod)), id));
+                }
             }
         }
         let units: Vec<ClassId> =
@@ -68,6 +77,9 @@ impl Demands {
                 .entry(class)
                 .or_insert_with(|| demands.demand(simulation, class, None, &mut shapes, &mut known));
             demands.all[at].pods.push(pod);
+            if let Some(deadline) = displaced.pods.get(&pod) {
+                demands.all[at].deadlines.insert(pod, *deadline);
+            }
         }
         for (class, units) in units.into_iter().zip(headroom) {
             let at = demands.demand(simulation, class, units.group.clone(), &mut shapes, &mut known);
@@ -92,7 +104,8 @@ impl Demands {
         let kind = (is.namespace.clone(), shapes.number(&is.shape), simulation.alike(class), group.clone());
         *known.entry(kind).or_insert_with(|| {
             let (shape, namespace) = (is.shape.clone(), is.namespace.clone());
-            self.all.push(Demand { class, shape, namespace, pods: Vec::new(), units: 0, group, needs: 0 });
+            let (pods, deadlines) = (Vec::new(), HashMap::new());
+            self.all.push(Demand { class, shape, namespace, pods, deadlines, units: 0, group, needs: 0 });
             self.all.len() - 1
         })
     }
@@ -185,7 +198,9 @@ impl Demand {
             return None;
         }
         let requests = &self.shape.requests;
-        let oldest = self.pods.iter().filter_map(|&pod| snapshot.pod(pod).created).min();
+        let waiting = self.pods.iter().filter(|pod| !self.deadlines.contains_key(pod));
+        let oldest = waiting.filter_map(|&pod| snapshot.pod(pod).created).min();
+        let deadlines = self.pods.iter().filter_map(|pod| self.deadlines.get(pod).copied().flatten());
         Some(ShapeDemand {
             pods: self.count(),
             example: self.pods.last().copied(),
@@ -196,6 +211,7 @@ impl Demand {
             priority: self.shape.priority,
             lifecycle: demanded_lifecycle(&self.shape),
             waiting: oldest.map(|oldest| now.since(oldest)),
+            deadline: deadlines.min(),
             headroom: self.pods.is_empty(),
         })
     }

@@ -6,6 +6,7 @@ use plimsoll_model::{GroupIndex, NodeId, PodId, Snapshot, Text, Timestamp};
 use plimsoll_scheduler::{ClassId, NodeList, Simulation};
 
 use super::demand::{Demand, Demands};
+use super::displaced::Displacements;
 use super::{ScaleUpConfig, headroom};
 
 /// What got a place on existing nodes.
@@ -31,7 +32,7 @@ pub(crate) struct SettledHeadroom {
 /// to headroom what is left. The simulation then has them all.
 pub(crate) fn settle_pending(snapshot: &Snapshot, simulation: &mut Simulation, config: &ScaleUpConfig) -> Settled {
     let units = headroom(config, snapshot);
-    let mut demands = Demands::collect(snapshot, simulation, &units, &mut Vec::new());
+    let mut demands = Demands::collect(snapshot, simulation, &units, &Displacements::default(), &mut Vec::new());
     settle_all(snapshot, simulation, config, &mut demands.all)
 }
 

@@ -8,6 +8,7 @@ use plimsoll_scheduler::{Packing, Simulation, Site};
 
 use super::allowance::Allowance;
 use super::demand::{Demand, Demands};
+use super::displaced::Displacements;
 use super::existing::{await_starting, settle};
 use super::launched::Launched;
 use super::narrow::narrow;
@@ -31,6 +32,8 @@ pub struct ScaleUpPlan {
     pub launches: Vec<PlannedLaunch>,
     /// Pending pods that get no new node, in the order of their ids.
     pub pending: Vec<PendingPod>,
+    /// Pods that still run, on nodes that have to go, and get no new node, in the order of their ids.
+    pub displaced: Vec<PendingPod>,
     /// What the host changed in the answers, each a sentence.
     pub clipped: Vec<String>,
     /// Every policy call.
@@ -89,8 +92,14 @@ pub fn plan_scale_up(
     policy: &dyn ScaleUpPolicy,
 ) -> ScaleUpPlan {
     let mark = simulation.mark();
-    let plan = plan_with(snapshot, simulation, config, now, policy);
+    let displaced = Displacements::of(snapshot, &config.displaced);
+    let mut plan = plan_with(snapshot, simulation, config, &displaced, now, policy);
     simulation.rollback(mark);
+    plan.pending.sort_by_key(|pending| pending.pod);
+    if !displaced.pods.is_empty() {
+        let all = std::mem::take(&mut plan.pending);
+        (plan.displaced, plan.pending) = all.into_iter().partition(|found| displaced.pods.contains_key(&found.pod));
+    }
     plan
 }
 
@@ -98,17 +107,18 @@ fn plan_with(
     snapshot: &Arc<Snapshot>,
     simulation: &mut Simulation,
     config: &ScaleUpConfig,
+    displaced: &Displacements,
     now: Timestamp,
     policy: &dyn ScaleUpPolicy,
 ) -> ScaleUpPlan {
     let mut plan = ScaleUpPlan::default();
     await_starting(snapshot, simulation, config, now);
     let units = headroom(config, snapshot);
-    let mut demands = Demands::collect(snapshot, simulation, &units, &mut plan.pending);
+    let mut demands = Demands::collect(snapshot, simulation, &units, displaced, &mut plan.pending);
+    displaced.leave(simulation);
     let placed = settle(snapshot, simulation, config, &mut demands.all);
     plan.pending.extend(placed.into_iter().map(|(pod, node)| has_room(pod, snapshot.node(node))));
     if demands.all.iter().all(|demand| demand.count() == 0) {
-        plan.pending.sort_by_key(|pending| pending.pod);
         return plan;
     }
     let mut planning = Planning::new(snapshot, simulation, config, demands, now);
@@ -116,7 +126,6 @@ fn plan_with(
     planning.keep_spread(&mut plan.clipped);
     planning.explain(held, &mut plan.pending);
     planning.finish(&mut plan);
-    plan.pending.sort_by_key(|pending| pending.pod);
     plan
 }
 

@@ -38,8 +38,10 @@ pub struct ShapeDemand {
     pub priority: i32,
     /// The lifecycle that they insist on.
     pub lifecycle: Option<Lifecycle>,
-    /// How long the oldest has been waiting.
+    /// How long the oldest has been waiting; `None` also where all still run, on nodes that have to go.
     pub waiting: Option<Millis>,
+    /// When the first of the nodes is gone on which some of them still run.
+    pub deadline: Option<Timestamp>,
     /// Spare room that the operator asked for rather than real pods.
     pub headroom: bool,
 }

@@ -54,6 +54,9 @@ fn candidate(candidate: &Candidate) -> wit::Candidate<'_> {
         cause: match candidate.cause {
             Cause::Empty => wit::Cause::Empty,
             Cause::Underutilized => wit::Cause::Underutilized,
+            Cause::Interruption => wit::Cause::Interruption,
+            Cause::Unhealthy => wit::Cause::Unhealthy,
+            Cause::Requested => wit::Cause::Requested,
         },
         pods: candidate.pods,
         critical_pods: candidate.critical_pods,
@@ -64,8 +67,7 @@ fn candidate(candidate: &Candidate) -> wit::Candidate<'_> {
         memory_permille: candidate.memory_permille,
         savings: candidate.savings.map(|savings| savings.0),
         age_ms: candidate.age.map(|age| age.0),
-        // The planner does not answer interruptions yet.
-        deadline_ms: None,
+        deadline_ms: candidate.deadline.map(|at| at.0),
     }
 }
 
@@ -117,7 +119,7 @@ fn pods_verdict(verdict: wit::PodsVerdict) -> Option<Vec<PodTurn>> {
 
 #[cfg(test)]
 mod tests {
-    use plimsoll_model::{Lifecycle, NodeId, PodId, Price, Volumes};
+    use plimsoll_model::{Lifecycle, NodeId, PodId, Price, Timestamp, Volumes};
 
     use super::*;
     use crate::bindings::plimsoll::policy::types;
@@ -140,6 +142,7 @@ mod tests {
             memory_permille: 8,
             savings: Some(Price(9)),
             age: Some(Millis(10)),
+            deadline: Some(Timestamp(11)),
         };
         let expected = wit::Candidate {
             node: 1,
@@ -157,7 +160,7 @@ mod tests {
             memory_permille: 8,
             savings: Some(9),
             age_ms: Some(10),
-            deadline_ms: None,
+            deadline_ms: Some(11),
         };
         assert_eq!(format!("{:?}", candidate(&known)), format!("{expected:?}"));
     }
@@ -175,7 +178,7 @@ mod tests {
                 single_replica: flag == 2,
                 replicas: Some(5),
                 disruptions_allowed: Some(6),
-                volumes: Volumes { claims: flag == 3, local: flag == 4 },
+                volumes: Volumes { claims: flag == 3, local: flag == 4, unlisted: false },
                 grace: Millis(3),
                 warmup: Some(Millis(4)),
             };

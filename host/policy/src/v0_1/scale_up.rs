@@ -48,8 +48,7 @@ fn shape(id: u32, demand: &ShapeDemand) -> wit::PodShape<'_> {
         priority: demand.priority,
         lifecycle: demand.lifecycle.map(lifecycle),
         waiting_ms: demand.waiting.map(|waiting| waiting.0),
-        // The planner does not answer interruptions yet.
-        deadline_ms: None,
+        deadline_ms: demand.deadline.map(|at| at.0),
         headroom: demand.headroom,
     }
 }
@@ -94,7 +93,7 @@ fn choice(launch: wit::Launch) -> Choice {
 
 #[cfg(test)]
 mod tests {
-    use plimsoll_model::{Bytes, Lifecycle, MilliCpu, Millis, PodId, Price};
+    use plimsoll_model::{Bytes, Lifecycle, MilliCpu, Millis, PodId, Price, Timestamp};
     use plimsoll_planner::scale_up::Placement;
 
     use super::*;
@@ -112,6 +111,7 @@ mod tests {
             priority: -6,
             lifecycle: Some(Lifecycle::Spot),
             waiting: Some(Millis(7)),
+            deadline: Some(Timestamp(8)),
             headroom: true,
         };
         let expected = wit::PodShape {
@@ -125,7 +125,7 @@ mod tests {
             priority: -6,
             lifecycle: Some(types::Lifecycle::Spot),
             waiting_ms: Some(7),
-            deadline_ms: None,
+            deadline_ms: Some(8),
             headroom: true,
         };
         assert_eq!(format!("{:?}", shape(9, &demand)), format!("{expected:?}"));

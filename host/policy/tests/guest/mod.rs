@@ -171,6 +171,7 @@ pub fn question(options: u32) -> ScaleUpQuestion {
             priority: 0,
             lifecycle: None,
             waiting: Some(Millis(9000)),
+            deadline: None,
             headroom: false,
         }],
         options: (0..options).map(option).collect(),
@@ -224,6 +225,7 @@ pub fn candidate(at: u32) -> Candidate {
         memory_permille: at * 7 % 1000,
         savings: Some(Price(u64::from(at) * 31 % 997 * 1000)),
         age: Some(Millis(86_400_000)),
+        deadline: None,
     }
 }
 

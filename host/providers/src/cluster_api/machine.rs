@@ -1,11 +1,51 @@
 //! Machines.
 
+use std::borrow::Cow;
+
+use plimsoll_kube::Resource;
 use plimsoll_model::{Machine, Text};
+use plimsoll_planner::drain::Removal;
 use plimsoll_planner::launch::LaunchFailure;
 use serde_json::Value;
 
-use crate::object::{addresses, created, deleting, name, shown, text};
+use super::GROUP;
+use crate::object::{addresses, annotation, created, deleting, label, name, shown, text};
 use crate::{Instance, InstanceState};
+
+/// Who bears it goes first when a set gets smaller, whatever its order of deletion (Cluster API, `MachineSet`,
+/// `machineset_delete_policy.go`).
+pub(super) const MARK: &str = "cluster.x-k8s.io/delete-machine";
+/// The label that names the MachineSet of a machine.
+const SET: &str = "cluster.x-k8s.io/set-name";
+
+/// Machines.
+pub(super) fn resource(version: &str) -> Resource {
+    Resource {
+        group: Cow::Borrowed(GROUP),
+        version: Cow::Owned(version.to_owned()),
+        plural: Cow::Borrowed("machines"),
+        kind: Cow::Borrowed("Machine"),
+        namespaced: true,
+    }
+}
+
+/// True if it is the machine of the node: by the provider's id where both have one, else by the node's name.
+pub(super) fn is_of(machine: &Value, removal: &Removal) -> bool {
+    match (&removal.provider_id, text(machine, "/spec/providerID")) {
+        (Some(wanted), Some(id)) => *id == **wanted,
+        _ => text(machine, "/status/nodeRef/name") == Some(&removal.node),
+    }
+}
+
+/// What it is marked with, if it is marked to go first.
+pub(super) fn mark(machine: &Value) -> Option<&str> {
+    annotation(machine, MARK)
+}
+
+/// The MachineSet that it is of.
+pub(super) fn set(machine: &Value) -> Option<&str> {
+    label(machine, SET)
+}
 
 /// The machine as the inventory knows it.
 pub(super) fn machine(object: &Value, group: Option<Text>) -> Machine {

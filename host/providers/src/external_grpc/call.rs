@@ -86,6 +86,19 @@ impl Calls {
         self.call(wire::NodeGroupIncreaseSizeRequest { delta, id: id.to_owned() }, call).await.map(|_| ())
     }
 
+    /// The group of a machine; `None` where it is of none.
+    pub async fn group_of(&self, node: wire::ExternalGrpcNode) -> Result<Option<String>, CallError> {
+        let call = async |mut client: Client, request| client.node_group_for_node(request).await;
+        let answer = self.call(wire::NodeGroupForNodeRequest { node: Some(node) }, call).await?;
+        Ok(answer.node_group.map(|group| group.id).filter(|id| !id.is_empty()))
+    }
+
+    pub async fn delete_node(&self, id: &str, node: wire::ExternalGrpcNode) -> Result<(), CallError> {
+        let call = async |mut client: Client, request| client.node_group_delete_nodes(request).await;
+        let request = wire::NodeGroupDeleteNodesRequest { nodes: vec![node], id: id.to_owned() };
+        self.call(request, call).await.map(|_| ())
+    }
+
     /// `None` where the server has no such call.
     pub async fn nodes(&self, id: &str) -> Result<Option<Vec<wire::Instance>>, CallError> {
         let call = async |mut client: Client, request| client.node_group_nodes(request).await;
@@ -168,6 +181,16 @@ impl CallError {
             Code::OutOfRange | Code::FailedPrecondition => LaunchFailure::GroupFull(said),
             _ => return None,
         })
+    }
+
+    /// What it is of a removal, if nothing was removed. Sizes below the smallest are refused as those above the
+    /// largest are, and nothing is full.
+    pub fn removal_failure(&self) -> LaunchFailure {
+        match self.failure() {
+            LaunchFailure::GroupFull(said) => LaunchFailure::Invalid(said),
+            LaunchFailure::NoCapacity(said) | LaunchFailure::Quota(said) => LaunchFailure::RateLimited(said),
+            failure => failure,
+        }
     }
 
     /// What it is of a launch, if nothing was launched.

@@ -1,8 +1,9 @@
 //! What is known of a group: calls under way, and machines.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use plimsoll_model::one_line;
+use plimsoll_model::{Text, one_line};
 use plimsoll_planner::launch::LaunchFailure;
 use tokio::time::Instant;
 
@@ -14,15 +15,18 @@ use crate::{Instance, InstanceState};
 /// `OutOfResourcesErrorClass` of cluster-autoscaler's `cloudprovider.InstanceErrorInfo`.
 const OUT_OF_RESOURCES: i32 = 1;
 
-/// A group, as far as launches go.
+/// A group, as far as launches and removals go.
 #[derive(Debug, Default)]
 pub(super) struct Group {
-    /// Its largest size, as far as it is known.
-    pub max: Option<u32>,
+    /// Its smallest and largest size, as far as they are known.
+    pub bounds: Option<(u32, u32)>,
     /// A size that this process read, with nothing sent since: what is launched from it has never been sent.
     counted: Option<u32>,
     /// When a call was sent, or may have been, whose answer never came.
     sent: Option<Instant>,
+    /// Machines that are to go, by id: when a call was sent, or may have been, whose answer never came; `None` where
+    /// this process knows of the removal from its beginning, and has sent nothing.
+    removals: BTreeMap<Text, Option<Instant>>,
 }
 
 /// What to do next.
@@ -45,7 +49,7 @@ impl Group {
             self.sent = None;
             return Step::Done;
         }
-        if let Some(max) = self.max.filter(|max| wanted > *max) {
+        if let Some((_, max)) = self.bounds.filter(|(_, max)| wanted > *max) {
             return Step::Full { max };
         }
         // Whoever led before may have sent it.
@@ -81,6 +85,40 @@ impl Group {
         self.counted = unsent_from;
         self.sent = None;
     }
+
+    /// A machine is about to be removed: no call can have been sent before.
+    pub fn removal_begins(&mut self, machine: &Text) {
+        self.removals.entry(machine.clone()).or_default();
+    }
+
+    /// How long a call for this machine may still take effect. Of a removal that this process does not know from its
+    /// beginning whoever led before may have sent the call.
+    pub fn unsettled_removal(&mut self, machine: &Text, at: Instant, settle: Duration) -> Option<Duration> {
+        let sent = self.removals.entry(machine.clone()).or_insert(Some(at));
+        let left = settle.saturating_sub(at.duration_since((*sent)?));
+        (!left.is_zero()).then_some(left)
+    }
+
+    /// A call for this machine leaves.
+    pub fn removal_sent(&mut self, machine: &Text, at: Instant) {
+        self.removals.insert(machine.clone(), Some(at));
+    }
+
+    /// It never left.
+    pub fn removal_unsent(&mut self, machine: &Text) {
+        self.removals.insert(machine.clone(), None);
+    }
+
+    /// It was answered, or the machine is gone.
+    pub fn removal_ends(&mut self, machine: &Text) {
+        self.removals.remove(machine);
+    }
+}
+
+/// True if a list of so many machines may be the whole of a group: a server that has no list of its own may answer
+/// with an empty one.
+pub(super) fn is_credible(listed: usize, target: u32) -> bool {
+    listed > 0 || target == 0
 }
 
 /// A machine as the server tells of it.
@@ -141,8 +179,26 @@ mod tests {
         // Answered with a failure: the next one has a baseline of its own.
         group.answered(None);
         assert_eq!(group.step(5, 7, 5, later, SETTLE), Step::Wait { left: SETTLE });
-        group.max = Some(6);
+        group.bounds = Some((0, 6));
         assert_eq!(group.step(5, 7, 5, later + SETTLE, SETTLE), Step::Full { max: 6 });
+    }
+
+    #[test]
+    fn a_removal_that_may_be_under_way_is_awaited() {
+        let now = Instant::now();
+        let (ours, theirs) = (Text::from("i-1"), Text::from("i-2"));
+        let mut group = Group::default();
+        group.removal_begins(&ours);
+        assert_eq!(group.unsettled_removal(&ours, now, SETTLE), None);
+        assert_eq!(group.unsettled_removal(&theirs, now, SETTLE), Some(SETTLE), "an earlier leader may have sent it");
+        assert_eq!(group.unsettled_removal(&theirs, now + SETTLE, SETTLE), None);
+        group.removal_sent(&ours, now);
+        group.removal_begins(&ours);
+        assert_eq!(group.unsettled_removal(&ours, now + SETTLE / 2, SETTLE), Some(SETTLE / 2), "it was sent before");
+        group.removal_unsent(&ours);
+        assert_eq!(group.unsettled_removal(&ours, now, SETTLE), None);
+        group.removal_ends(&ours);
+        assert_eq!(group.unsettled_removal(&ours, now, SETTLE), Some(SETTLE));
     }
 
     #[test]

@@ -71,6 +71,9 @@ pub struct SimulatedMachine {
 pub trait MachineStarted: Send + Sync {
     /// The machine has been made, after the delay.
     async fn started(&self, machine: SimulatedMachine);
+
+    /// The machine is gone, and its node with it.
+    async fn stopped(&self, _machine: SimulatedMachine) {}
 }
 
 /// What goes wrong on purpose.
@@ -93,7 +96,12 @@ pub struct Recorded {
     pub group: String,
     /// By how much a size was to change.
     pub delta: i32,
+    /// The machines that it names, by provider id.
+    pub machines: Vec<String>,
 }
+
+/// How long a machine that was deleted is still listed where nothing else is said.
+const DELETION: Duration = Duration::from_millis(300);
 
 /// The cloud. Clones are the same cloud.
 #[derive(Clone)]
@@ -112,6 +120,8 @@ struct State {
     machines: BTreeMap<String, Machine>,
     made: u32,
     delay: Duration,
+    /// From the call that deletes a machine until it is gone.
+    deletion: Duration,
     /// How long calls take before they do anything.
     latency: BTreeMap<Call, Duration>,
     absent: BTreeSet<Call>,
@@ -124,7 +134,9 @@ struct State {
 struct Machine {
     group: String,
     running: bool,
+    deleting: bool,
     failed: Option<(String, i32)>,
+    made: SimulatedMachine,
 }
 
 impl std::fmt::Debug for SimulatedCloud {
@@ -137,12 +149,25 @@ impl SimulatedCloud {
     /// A cloud with these groups, all of them empty. Whoever is given hears of each machine.
     pub fn new(groups: Vec<SimulatedGroup>, hook: Option<Arc<dyn MachineStarted>>) -> Self {
         let sizes = groups.iter().map(|group| (group.id.clone(), 0)).collect();
-        Self(Arc::new(Inner { state: Mutex::new(State { groups, sizes, ..State::default() }), hook }))
+        let state = State { groups, sizes, deletion: DELETION, ..State::default() };
+        Self(Arc::new(Inner { state: Mutex::new(state), hook }))
     }
 
     /// How long a machine takes to be made.
     pub fn set_delay(&self, delay: Duration) {
         self.state().delay = delay;
+    }
+
+    /// How long a machine that was deleted is still listed, as one that goes.
+    pub fn set_deletion(&self, deletion: Duration) {
+        self.state().deletion = deletion;
+    }
+
+    /// The machines of a group that are not being deleted, by provider id.
+    pub fn machines(&self, group: &str) -> Vec<String> {
+        let state = self.state();
+        let of_group = state.machines.iter().filter(|(_, machine)| machine.group == group && !machine.deleting);
+        of_group.map(|(id, _)| id.clone()).collect()
     }
 
     /// How long a call takes before it does anything. It goes on when the caller has left.
@@ -194,9 +219,10 @@ impl SimulatedCloud {
     }
 
     /// Records a call, and finds out what is to become of it.
-    fn begin(&self, call: Call, group: &str, delta: i32) -> Result<(Option<Trouble>, Duration), Status> {
+    fn begin(&self, recorded: Recorded) -> Result<(Option<Trouble>, Duration), Status> {
+        let call = recorded.call;
         let mut state = self.state();
-        state.calls.push(Recorded { call, group: group.to_owned(), delta });
+        state.calls.push(recorded);
         if state.absent.contains(&call) {
             return Err(Status::unimplemented(format!("{call:?} is not there")));
         }
@@ -233,13 +259,14 @@ impl SimulatedCloud {
             state.made += 1;
             let name = format!("{}-{number}", id.replace('/', "-"));
             let provider_id = format!("simulated-cloud://{id}/{number}");
-            let machine = Machine { group: id.to_owned(), running: false, failed: failed.clone() };
-            state.machines.insert(provider_id.clone(), machine);
+            let template = group.template.clone();
+            let made =
+                SimulatedMachine { group: id.to_owned(), provider_id: provider_id.clone(), name, number, template };
             if failed.is_none() {
-                let template = group.template.clone();
-                let machine = SimulatedMachine { group: id.to_owned(), provider_id, name, number, template };
-                tokio::spawn(self.clone().start(machine, delay));
+                tokio::spawn(self.clone().start(made.clone(), delay));
             }
+            let (group, failed) = (id.to_owned(), failed.clone());
+            state.machines.insert(provider_id, Machine { group, running: false, deleting: false, failed, made });
         }
         Ok(())
     }
@@ -247,34 +274,49 @@ impl SimulatedCloud {
     async fn start(self, machine: SimulatedMachine, delay: Duration) {
         tokio::time::sleep(delay).await;
         match self.state().machines.get_mut(&machine.provider_id) {
-            Some(known) => known.running = true,
+            Some(known) if !known.deleting => known.running = true,
             // Deleted before it was made.
-            None => return,
+            Some(_) | None => return,
         }
         if let Some(hook) = &self.0.hook {
             hook.started(machine).await;
         }
     }
 
-    /// Takes machines away, and lowers the size by them.
+    /// Lets machines go, and lowers the size by them; as cloud providers of cluster-autoscaler do it, by those only
+    /// that are not going yet, and not below the smallest size.
     fn delete(&self, id: &str, provider_ids: &[String]) -> Result<(), Status> {
         let group = self.group(id)?;
         let mut state = self.state();
+        let mut going = BTreeSet::new();
         for provider_id in provider_ids {
-            if state.machines.get(provider_id).is_none_or(|machine| machine.group != id) {
-                return Err(Status::not_found(format!("{provider_id} is no machine of {id}")));
+            match state.machines.get(provider_id) {
+                Some(machine) if machine.group == id => _ = (!machine.deleting).then(|| going.insert(provider_id)),
+                _ => return Err(Status::not_found(format!("{provider_id} is no machine of {id}"))),
             }
         }
-        let gone = i32::try_from(provider_ids.len()).unwrap_or(i32::MAX);
         let size = state.sizes.get(id).copied().unwrap_or_default();
-        if size.saturating_sub(gone) < group.min {
+        let left = size.saturating_sub(i32::try_from(going.len()).unwrap_or(i32::MAX));
+        if left < group.min && !going.is_empty() {
             return Err(Status::failed_precondition(format!("{id} keeps {} nodes", group.min)));
         }
-        state.sizes.insert(id.to_owned(), size.saturating_sub(gone));
-        for provider_id in provider_ids {
-            state.machines.remove(provider_id);
+        state.sizes.insert(id.to_owned(), left);
+        let deletion = state.deletion;
+        for provider_id in going {
+            if let Some(machine) = state.machines.get_mut(provider_id) {
+                machine.deleting = true;
+                tokio::spawn(self.clone().stop(provider_id.clone(), deletion));
+            }
         }
         Ok(())
+    }
+
+    async fn stop(self, provider_id: String, deletion: Duration) {
+        tokio::time::sleep(deletion).await;
+        let gone = self.state().machines.remove(&provider_id);
+        if let (Some(hook), Some(machine)) = (&self.0.hook, gone.filter(|machine| machine.running)) {
+            hook.stopped(machine.made).await;
+        }
     }
 
     fn node_bytes(&self, id: &str) -> Result<Vec<u8>, Status> {

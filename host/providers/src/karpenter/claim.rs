@@ -112,9 +112,14 @@ pub(super) fn claim(
     })
 }
 
+/// The NodePool that a claim came of.
+pub(super) fn pool_of(object: &Value) -> Option<&str> {
+    label(object, NODE_POOL)
+}
+
 /// The group of a claim.
 pub(super) fn group(object: &Value) -> Option<&str> {
-    label(object, well_known::NODE_GROUP[0]).or_else(|| label(object, NODE_POOL))
+    label(object, well_known::NODE_GROUP[0]).or_else(|| pool_of(object))
 }
 
 /// The claim as the inventory knows it.

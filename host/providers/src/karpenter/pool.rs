@@ -25,6 +25,11 @@ pub(super) fn resource() -> Resource {
     super::resource("nodepools", "NodePool")
 }
 
+/// True if a NodePool keeps a number of nodes whatever happens to them (Karpenter, "static capacity").
+pub(super) fn is_static(object: &Value) -> bool {
+    object.pointer("/spec/replicas").is_some_and(|replicas| !replicas.is_null())
+}
+
 impl Pool {
     pub fn read(object: &Value) -> Self {
         let class = |field: &str| text(object, &format!("/spec/template/spec/nodeClassRef/{field}")).map(str::to_owned);

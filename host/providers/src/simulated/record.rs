@@ -47,6 +47,12 @@ pub(super) struct Launch {
     pub wrong_labels: bool,
     /// Machines whose nodes have not appeared yet.
     pub pending: BTreeSet<u32>,
+    /// Machines that were removed and are still going: when they are gone, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub leaving: BTreeMap<u32, u64>,
+    /// Machines that were removed and are gone.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub gone: BTreeSet<u32>,
 }
 
 /// How the record could not be read or changed.
@@ -88,7 +94,14 @@ impl Launch {
             never: false,
             wrong_labels: false,
             pending: (0..request.count).collect(),
+            leaving: BTreeMap::new(),
+            gone: BTreeSet::new(),
         }
+    }
+
+    /// Nothing more is to be done about its nodes.
+    pub fn at_rest(&self) -> bool {
+        (self.pending.is_empty() || self.never) && self.leaving.is_empty()
     }
 
     pub fn labels(&self) -> LabelSet {
@@ -102,6 +115,13 @@ impl Launch {
         };
         self.taints.iter().filter_map(taint).collect()
     }
+}
+
+/// A machine of the record.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place<'a> {
+    pub launch: &'a str,
+    pub index: u32,
 }
 
 /// The name of a machine, and of its node.
@@ -134,6 +154,15 @@ impl Record {
             }
         }
         Ok(record)
+    }
+
+    /// The machine of this name.
+    pub fn find<'a>(&self, machine: &'a str) -> Option<(Place<'a>, &Launch)> {
+        let (launch, index) = machine.rsplit_once('-')?;
+        let index = index.parse().ok()?;
+        let found = self.launches.get(launch).filter(|found| index < found.count)?;
+        // Numbers have one way to be written.
+        (machine_name(launch, index) == machine).then_some((Place { launch, index }, found))
     }
 
     /// Writes it, unless somebody else has changed it meanwhile ([`ApiError::Conflict`], [`ApiError::AlreadyExists`]).

@@ -24,6 +24,31 @@ pub struct SimulatedSettings {
     pub namespace: Option<String>,
     /// What goes wrong. The first one that fits counts.
     pub faults: Vec<FaultSettings>,
+    /// How machines go.
+    pub removal: RemovalSettings,
+}
+
+/// `removal`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct RemovalSettings {
+    /// From the call until the machine is gone, and its Node object with it.
+    #[serde(deserialize_with = "duration")]
+    pub delay: Duration,
+    /// What goes wrong with the calls, if anything.
+    pub fail: Option<RemovalFault>,
+    /// So many calls fail only, counted by each process anew.
+    pub first: Option<u32>,
+}
+
+/// What can go wrong when a machine is to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RemovalFault {
+    /// It is refused, and nothing is done.
+    Refused,
+    /// It is done, and no answer comes.
+    NoAnswer,
 }
 
 /// One of `faults`.
@@ -78,7 +103,15 @@ impl Default for SimulatedSettings {
             annotations: BTreeMap::new(),
             namespace: None,
             faults: Vec::new(),
+            removal: RemovalSettings::default(),
         }
+    }
+}
+
+impl Default for RemovalSettings {
+    /// Gone after two seconds, and nothing goes wrong.
+    fn default() -> Self {
+        Self { delay: Duration::from_secs(2), fail: None, first: None }
     }
 }
 
@@ -95,7 +128,15 @@ impl SimulatedSettings {
                 return Err(SettingError::new(format!("faults[{at}].first"), "0 is no launch; leave the fault out"));
             }
         }
-        Ok(())
+        match self.removal {
+            RemovalSettings { fail: None, first: Some(_), .. } => {
+                Err(SettingError::new("removal.first", "it is for removal.fail, which is not set"))
+            }
+            RemovalSettings { first: Some(0), .. } => {
+                Err(SettingError::new("removal.first", "0 is no call; leave removal.fail out"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Cluster API on the fake API server.
 
+mod removing;
+
 use std::time::Duration;
 
 use plimsoll_apiserver::{Fault, Options, Rule};

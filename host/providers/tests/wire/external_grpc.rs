@@ -3,6 +3,7 @@
 mod certificates;
 mod launching;
 mod reading;
+mod removing;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;

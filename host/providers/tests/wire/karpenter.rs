@@ -1,5 +1,7 @@
 //! Karpenter on the fake API server.
 
+mod removing;
+
 use plimsoll_apiserver::{Fault, Options, Rule};
 use plimsoll_planner::launch::{LaunchFailure, LaunchOutcome};
 use plimsoll_providers::{

@@ -1,5 +1,7 @@
 //! Simulated machines on the fake API server.
 
+mod removing;
+
 use std::sync::Arc;
 use std::time::Duration;
 

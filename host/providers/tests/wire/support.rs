@@ -2,6 +2,7 @@
 
 use plimsoll_kube::{Leadership, LeadershipSetter, Permit, Purpose, Term};
 use plimsoll_model::{LabelSet, Lifecycle, Taint, TaintEffect, Timestamp};
+use plimsoll_planner::drain::{Removal, RemovalOutcome};
 use plimsoll_planner::launch::{LaunchId, LaunchIntent, LaunchOutcome};
 use plimsoll_planner::scale_up::LaunchRequest;
 
@@ -58,5 +59,25 @@ pub fn label(outcome: &LaunchOutcome) -> &'static str {
         LaunchOutcome::Accepted { .. } => "Accepted",
         LaunchOutcome::Failed(failure) => failure.label(),
         LaunchOutcome::Unknown(_) => "Unknown",
+    }
+}
+
+pub fn removal(node: &str, provider_id: Option<&str>, group: Option<&str>, baseline: Option<u32>) -> Removal {
+    Removal {
+        node: node.into(),
+        provider_id: provider_id.map(Into::into),
+        group: group.map(Into::into),
+        drain: "d-7".into(),
+        baseline,
+    }
+}
+
+/// The label of what came of a removal, for tables.
+pub fn removed(outcome: &RemovalOutcome) -> &'static str {
+    match outcome {
+        RemovalOutcome::Accepted => "Accepted",
+        RemovalOutcome::Gone => "Gone",
+        RemovalOutcome::Failed(failure) => failure.label(),
+        RemovalOutcome::Unknown(_) => "Unknown",
     }
 }

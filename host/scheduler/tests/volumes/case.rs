@@ -27,6 +27,10 @@ fn node(name: &str, labels: &[(&str, &str)]) -> Node {
         created: None,
         deleting: false,
         launching: false,
+        provider_id: None,
+        ready_changed: None,
+        conditions: Vec::new(),
+        attached_volumes: 0,
         addresses: vec![],
     }
 }
@@ -48,7 +52,7 @@ fn pod(cluster: &mut ClusterBuilder, name: &str, node: Option<&str>, claims: &[&
         created: None,
         deletion: None,
         grace: Millis(0),
-        volumes: Volumes { local: false, claims: !claims.is_empty() },
+        volumes: Volumes { claims: !claims.is_empty(), ..Default::default() },
         claims: claims.iter().map(|claim| Text::from(*claim)).collect(),
     }
 }

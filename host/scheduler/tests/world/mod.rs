@@ -295,6 +295,10 @@ impl NodeSpec {
             created: None,
             deleting: false,
             launching: false,
+            provider_id: None,
+            ready_changed: None,
+            conditions: Vec::new(),
+            attached_volumes: 0,
             addresses: Vec::new(),
         }
     }

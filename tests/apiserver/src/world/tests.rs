@@ -241,6 +241,59 @@ fn a_deleted_pod_takes_its_time_and_is_replaced() {
     assert_ne!(name(&cluster.pods()[0]), name(&pod));
 }
 
+fn service() -> Value {
+    json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": "web" },
+        "spec": { "selector": { "app": "web" }, "ports": [{ "port": 80, "targetPort": 8080 }] } })
+}
+
+/// Addresses by whether they are ready.
+fn endpoints(cluster: &Cluster) -> BTreeMap<String, bool> {
+    let slices = cluster.all("endpointslices.discovery.k8s.io");
+    let endpoints = slices.iter().flat_map(|slice| slice["endpoints"].as_array().unwrap());
+    endpoints.map(|one| (text(one, "/targetRef/name").to_owned(), one["conditions"]["ready"] == true)).collect()
+}
+
+#[test]
+fn a_pod_that_loses_the_label_of_its_replica_set_is_released_and_serves_on() {
+    let mut cluster = Cluster::new();
+    cluster.put(node("n", "4"));
+    cluster.put(workload("Deployment", 1));
+    cluster.put(service());
+    cluster.run(10);
+    let first = name(&cluster.pods()[0]).to_owned();
+    assert_eq!(endpoints(&cluster), BTreeMap::from([(first.clone(), true)]));
+    cluster.edit("pods", &first, |pod| pod["metadata"]["labels"] = json!({ "app": "web" }));
+    cluster.run(0);
+    assert_eq!(cluster.pods().len(), 2, "one in its place");
+    assert_eq!(cluster.get("pods", &first)["metadata"].get("ownerReferences"), None);
+    assert_eq!(endpoints(&cluster), BTreeMap::from([(first.clone(), true)]), "the other is not ready yet");
+    cluster.run(10);
+    assert_eq!(cluster.pods().len(), 2, "and no more");
+    let second = cluster.pods().iter().map(name).find(|one| *one != first).unwrap().to_owned();
+    assert_eq!(endpoints(&cluster), BTreeMap::from([(first.clone(), true), (second.clone(), true)]));
+    assert_eq!(cluster.get("deployments.apps", "web")["status"]["replicas"], 1);
+    let leaving = super::object::leaving(cluster.get("pods", &first), cluster.now).unwrap();
+    cluster.put(leaving);
+    cluster.run(0);
+    assert_eq!(endpoints(&cluster), BTreeMap::from([(first, false), (second.clone(), true)]));
+    cluster.run(10);
+    assert_eq!(endpoints(&cluster), BTreeMap::from([(second, true)]));
+    cluster.remove("services", "web");
+    cluster.run(1);
+    assert!(cluster.all("endpointslices.discovery.k8s.io").is_empty());
+}
+
+#[test]
+fn a_pod_without_an_owner_is_adopted_by_the_set_that_selects_it() {
+    let mut cluster = Cluster::new();
+    cluster.put(pod("p", "1"));
+    cluster.put(workload("ReplicaSet", 1));
+    cluster.run(5);
+    let pods = cluster.pods();
+    assert_eq!(pods.iter().map(name).collect::<Vec<_>>(), ["p"]);
+    assert_eq!(pods[0]["metadata"]["ownerReferences"][0]["name"], "web");
+}
+
 #[test]
 fn stateful_sets_keep_names_and_daemons_follow_nodes() {
     let mut cluster = Cluster::new();
@@ -343,6 +396,8 @@ fn nonsense_does_not_panic() {
         "DaemonSet",
         "PodDisruptionBudget",
         "CertificateSigningRequest",
+        "Service",
+        "EndpointSlice",
     ]
     .into_iter()
     .enumerate()

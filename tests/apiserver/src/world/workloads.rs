@@ -8,9 +8,10 @@ mod stateful_set;
 use serde_json::{Value, json};
 
 use super::object::{
-    self, is_controlled_by, is_leaving, is_over, leaving, name, namespace, node_of, short_hash, text, uid,
+    self, is_controlled_by, is_leaving, is_over, leaving, list, name, namespace, node_of, short_hash, text, uid,
 };
 use super::{Change, Turn};
+use crate::selector::LabelSelector;
 use crate::semantics::condition;
 
 pub(super) fn step(turn: &mut Turn<'_>) {
@@ -41,6 +42,46 @@ fn generation(object: &Value) -> &Value {
 fn active_pods<'a>(owner: &Value, turn: &Turn<'a>) -> Vec<&'a Value> {
     let pods = turn.view.all("pods").iter();
     pods.filter(|pod| is_controlled_by(pod, owner) && !is_leaving(pod) && !is_over(pod)).collect()
+}
+
+/// The active pods that an owner counts: its own, as long as its selector matches them, and those without an owner
+/// that it matches. Those that it does not match any more are released, those that it finds are adopted
+/// (`pkg/controller/controller_ref_manager.go`).
+fn claimed_pods<'a>(owner: &Value, kind: &str, selector: &LabelSelector, turn: &mut Turn<'a>) -> Vec<&'a Value> {
+    let all = turn.view.all("pods").iter();
+    let active = all.filter(|pod| namespace(pod) == namespace(owner) && !is_leaving(pod) && !is_over(pod));
+    let mut claimed = Vec::new();
+    for pod in active {
+        let own = is_controlled_by(pod, owner);
+        if !own && object::controller(pod).is_some() {
+            continue;
+        }
+        match (own, selector.matches(pod)) {
+            (true, true) => claimed.push(pod),
+            (true, false) => {
+                let mut released = pod.clone();
+                let others = list(pod, "/metadata/ownerReferences").iter().filter(|other| other["uid"] != uid(owner));
+                let others: Vec<Value> = others.cloned().collect();
+                if let Some(metadata) = released.get_mut("metadata").and_then(Value::as_object_mut) {
+                    metadata.remove("ownerReferences");
+                    if !others.is_empty() {
+                        metadata.insert("ownerReferences".to_owned(), others.into());
+                    }
+                }
+                turn.replace(pod, released);
+            }
+            (false, true) => {
+                let mut adopted = pod.clone();
+                let mut owners = list(pod, "/metadata/ownerReferences").to_vec();
+                owners.extend(list(&object::owner_reference("apps/v1", kind, owner), "").to_vec());
+                adopted["metadata"]["ownerReferences"] = owners.into();
+                turn.replace(pod, adopted);
+                claimed.push(pod);
+            }
+            (false, false) => {}
+        }
+    }
+    claimed
 }
 
 fn ready(pods: &[&Value]) -> i64 {

@@ -121,7 +121,7 @@ impl Write<'_> {
     }
 
     /// The namespace of a new object must be there, and stay.
-    fn check_namespace(&self, name: &str) -> Result<(), Refusal> {
+    pub(super) fn check_namespace(&self, name: &str) -> Result<(), Refusal> {
         let refused = || Refusal::not_found("", "namespaces", self.namespace);
         let namespaces = self.state.registry.find("", "namespaces").ok_or_else(refused)?;
         let namespace = self.state.find(namespaces, &Key::new("", self.namespace)).ok_or_else(refused)?.tree();

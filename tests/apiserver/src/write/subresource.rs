@@ -53,6 +53,7 @@ impl Write<'_> {
 
     /// Evicts a pod, if its budgets let it.
     pub(crate) fn evict(&mut self, name: &str, body: &Value) -> Result<Written, Refusal> {
+        self.check_namespace(name)?;
         let pod = self.find(name)?.tree();
         let budgets = trees(self.state, "policy", "poddisruptionbudgets", self.namespace);
         let verdict = eviction::decide(&eviction::Question {

@@ -207,6 +207,22 @@ async fn a_pod_that_is_not_ready_goes_when_enough_others_are_or_its_budget_says_
 }
 
 #[tokio::test]
+async fn in_a_namespace_that_ends_nothing_is_evicted() {
+    let server = Endpoint::get().await;
+    let ns = server.namespace().await;
+    running(&server, &ns, "p", true).await;
+    let path = format!("{}/p", ns.path("pods"));
+    server.merge(&path, &json!({ "metadata": { "finalizers": ["plimsoll.dev/test"] } })).await.expect(200);
+    server.call(Method::DELETE, &format!("/api/v1/namespaces/{}", ns.name), None).await.expect(200);
+    let status = evict(&server, &ns, "p", json!({})).await.refused(403, "Forbidden");
+    let why = format!("namespace {} is being terminated", ns.name);
+    assert_eq!(cause(&status), ("NamespaceTerminating", &*why));
+    let nobody = evict(&server, &ns, "gone", json!({})).await.refused(403, "Forbidden");
+    assert_eq!(cause(&nobody).0, "NamespaceTerminating", "whether the pod is there is not looked at");
+    server.merge(&path, &json!({ "metadata": { "finalizers": null } })).await.expect(200);
+}
+
+#[tokio::test]
 async fn budgets_are_checked_when_they_are_written() {
     let server = Endpoint::get().await;
     let ns = server.namespace().await;

@@ -42,10 +42,33 @@ pub struct ApiServerFile {
     pub write_burst: Option<u32>,
 }
 
+/// `cleanup`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct CleanupFile {
+    pub enabled: Option<bool>,
+    pub after: Option<Seconds>,
+}
+
+/// `metrics`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct MetricsFile {
+    pub usage: Option<bool>,
+}
+
 /// `log`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct LogFile {
     pub level: Option<String>,
     pub format: Option<String>,
+    pub traces: TracesFile,
+}
+
+/// `log.traces`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct TracesFile {
+    pub endpoint: Option<String>,
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::super::values::{Dollars, InstanceTypeEntry, Seconds};
-use super::{BlockDevicesFile, GroupHeadroomFile};
+use super::{BlockDevicesFile, GroupDrainFile, GroupHeadroomFile, GroupScaleDownFile};
 
 /// A node group.
 #[derive(Debug, Deserialize)]
@@ -51,6 +51,10 @@ pub struct NodeGroupFile {
     pub system_reserved: Option<ReservedFile>,
     #[serde(default)]
     pub restrict_scale_down: bool,
+    #[serde(default)]
+    pub scale_down: GroupScaleDownFile,
+    #[serde(default)]
+    pub drain: GroupDrainFile,
 }
 
 /// Where nodes get their addresses.

@@ -1,4 +1,4 @@
-//! `cluster`, `mode`, `autoscaler`, `leaderElection`, `apiServer`, `provider` and `log`.
+//! `cluster`, `mode`, `autoscaler`, `leaderElection`, `apiServer`, `provider`, `cleanup`, `metrics` and `log`.
 
 use std::path::{Path, PathBuf};
 
@@ -34,10 +34,16 @@ pub struct ControllerConfig {
     pub api: ApiServerConfig,
     /// Who launches nodes; `None`: nobody.
     pub provider: Option<ProviderConfig>,
+    /// The Node object of a machine that has been gone for this long is deleted; `None`: none is.
+    pub cleanup: Option<Millis>,
+    /// The metrics server is asked how busy nodes are.
+    pub usage: bool,
     /// How much is logged: `error`, `warn`, `info`, `debug`, `trace`.
     pub log_level: String,
     /// As JSON, one object a line.
     pub log_json: bool,
+    /// Where traces are sent: the URL of an OpenTelemetry collector (OTLP over gRPC).
+    pub traces: Option<String>,
 }
 
 /// The times of a lease (client-go, package `leaderelection`).
@@ -77,8 +83,11 @@ impl Default for ControllerConfig {
             election: Some(ElectionTimes::default()),
             api: ApiServerConfig::default(),
             provider: None,
+            cleanup: Some(Millis::from_secs(60)),
+            usage: true,
             log_level: "info".to_owned(),
             log_json: true,
+            traces: None,
         }
     }
 }
@@ -93,7 +102,8 @@ impl Default for ElectionTimes {
 impl ControllerConfig {
     /// True if something differs that only a restart can change.
     pub fn differs_in_fixed(&self, other: &Self) -> bool {
-        let fixed = |config: &Self| Self { enabled: true, cooldown: Millis(0), ..config.clone() };
+        let fixed =
+            |config: &Self| Self { enabled: true, cooldown: Millis(0), cleanup: None, usage: true, ..config.clone() };
         fixed(self) != fixed(other)
     }
 }
@@ -117,6 +127,7 @@ pub fn controller(folder: &Path, file: &ConfigFile) -> Result<ControllerConfig, 
     if max_provision_time < Millis::from_secs(1) {
         return Err(wrong("autoscaler.maxProvisionTime", "it must be one second at least".to_owned()));
     }
+    let after = file.cleanup.after.map(|seconds| seconds.0).or(default.cleanup).unwrap_or_default();
     if let Some(config) = &file.provider {
         config.check().map_err(|error| (format!("provider.{}", error.key), error.problem))?;
     }
@@ -152,8 +163,11 @@ pub fn controller(folder: &Path, file: &ConfigFile) -> Result<ControllerConfig, 
             write_burst: api.write_burst,
         },
         provider: file.provider.clone(),
+        cleanup: file.cleanup.enabled.unwrap_or(true).then_some(after),
+        usage: file.metrics.usage.unwrap_or(default.usage),
         log_level,
         log_json,
+        traces: file.log.traces.endpoint.as_deref().map(collector).transpose()?,
     })
 }
 
@@ -170,6 +184,18 @@ fn identifier(text: &str) -> Result<String, Wrong> {
         "\"{text}\" cannot be part of a name; use up to {LONGEST_IDENTIFIER} lower-case letters, digits and dashes"
     );
     Err(("cluster.identifier".to_owned(), problem))
+}
+
+/// A URL without a path: gRPC has its own.
+fn collector(text: &str) -> Result<String, Wrong> {
+    let text = text.trim();
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let host = rest.map(|rest| rest.strip_suffix('/').unwrap_or(rest));
+    if host.is_some_and(|host| !host.is_empty() && !host.contains(|letter: char| "/?# ".contains(letter))) {
+        return Ok(text.to_owned());
+    }
+    let problem = format!("\"{text}\" is no address of a collector, as in http://collector:4317");
+    Err(("log.traces.endpoint".to_owned(), problem))
 }
 
 fn election(file: &ConfigFile) -> Result<Option<ElectionTimes>, Wrong> {
@@ -192,4 +218,46 @@ fn election(file: &ConfigFile) -> Result<Option<ElectionTimes>, Wrong> {
         }
     }
     Ok(keys.enabled.unwrap_or(true).then_some(times))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "what cannot be read is a failing test")]
+
+    use super::*;
+    use crate::config::file;
+
+    fn read(text: &str) -> Result<ControllerConfig, Wrong> {
+        controller(Path::new("."), &file::parse(text).unwrap())
+    }
+
+    #[test]
+    fn traces_have_a_collector() {
+        assert_eq!(read("").unwrap().traces, None);
+        for good in ["http://collector:4317", "https://[::1]:4317/", "http://10.0.0.1"] {
+            let config = read(&format!("log: {{traces: {{endpoint: ' {good} '}}}}")).unwrap();
+            assert_eq!(config.traces.as_deref(), Some(good));
+        }
+        for bad in
+            ["collector:4317", "http://", "grpc://collector:4317", "http://collector/v1/traces", "http://a b", ""]
+        {
+            let (field, problem) = read(&format!("log: {{traces: {{endpoint: '{bad}'}}}}")).unwrap_err();
+            assert_eq!(field, "log.traces.endpoint");
+            assert!(problem.contains("is no address of a collector"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn cleaning_up_and_usage_are_on_unless_told_otherwise() {
+        let of = |text: &str| {
+            let config = read(text).unwrap();
+            (config.cleanup, config.usage)
+        };
+        assert_eq!(of(""), (Some(Millis::from_secs(60)), true));
+        assert_eq!(of("cleanup: {after: 5m}"), (Some(Millis::from_secs(300)), true));
+        assert_eq!(of("cleanup: {enabled: false, after: 5m}\nmetrics: {usage: false}"), (None, false));
+        let (on, off) = (read("").unwrap(), read("cleanup: {enabled: false}\nmetrics: {usage: false}").unwrap());
+        assert!(!on.differs_in_fixed(&off), "they take effect without a restart");
+        assert!(on.differs_in_fixed(&read("log: {traces: {endpoint: 'http://c'}}").unwrap()));
+    }
 }

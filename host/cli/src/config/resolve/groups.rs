@@ -4,6 +4,7 @@ use plimsoll_model::{BlockDevice, Lifecycle, NodeGroup, Os, Resources, StartupTa
 
 use super::super::catalog::Catalog;
 use super::super::file::{NetworkFile, NodeGroupFile};
+use super::group_scale_down::group_scale_down;
 use super::launch::{self, ExtendedResource};
 use super::{Wrong, instance_types, reserved};
 
@@ -91,6 +92,7 @@ fn group(file: &NodeGroupFile, everywhere: &Everywhere<'_>, warnings: &mut Vec<W
             volume_gib: own.volume_gib.or(everywhere.block_device.volume_gib),
         },
         restrict_scale_down: file.restrict_scale_down,
+        scale_down: group_scale_down(file)?,
     })
 }
 

@@ -156,6 +156,7 @@ fn daemon_sets_come_from_their_objects_and_else_from_their_pods() {
             uid: Uid::parse(name),
             labels: Arc::default(),
             shape: Arc::new(shape),
+            priority_class: None,
         }
     };
     let tolerates = |shape: &mut plimsoll_model::PodShape| {
@@ -194,6 +195,41 @@ fn daemon_sets_come_from_their_objects_and_else_from_their_pods() {
     let snapshot = with(vec![], vec![daemon("agent", 1000), daemon("known-by-pods", 500), ended, web]);
     let left: Vec<u64> = templates(&snapshot, &groups).iter().map(|template| 4000 - template.node.free.cpu.0).collect();
     assert_eq!(left, [1500, 1500, 0, 0], "without any, pods tell");
+}
+
+#[test]
+fn where_not_all_daemon_pods_fit_those_of_the_highest_class_run() {
+    let object = |name: &str, millis: u64, class: Option<&str>| DaemonSet {
+        namespace: "shop".into(),
+        name: name.into(),
+        uid: Uid::parse(name),
+        labels: Arc::default(),
+        shape: Arc::new(shape(millis, 0)),
+        priority_class: class.map(Into::into),
+    };
+    let class = |name: &str, value: i32, global_default: bool| plimsoll_model::PriorityClass {
+        name: name.into(),
+        value,
+        global_default,
+        preempts: true,
+    };
+    let high = class("high", 1000, false);
+    let taken = |objects: Vec<DaemonSet>, classes: Vec<plimsoll_model::PriorityClass>| {
+        let mut world = World::default();
+        objects.into_iter().for_each(|object| world.builder.add_daemon_set(object));
+        classes.into_iter().for_each(|class| world.builder.add_priority_class(class));
+        4000 - one(&world.build(), &group("g", 0, 9)).free.cpu.0
+    };
+    // Of 4000 there is room for one, and for 500 beside the first.
+    let (agent, network) = (|class| object("agent", 3500, class), |class| object("network", 3000, class));
+    assert_eq!(taken(vec![agent(None), network(None)], vec![]), 3500, "of one class, the first by name");
+    assert_eq!(taken(vec![agent(None), network(Some("high"))], vec![high.clone()]), 3000);
+    assert_eq!(taken(vec![agent(Some("high")), network(None)], vec![high.clone()]), 3500);
+    assert_eq!(taken(vec![agent(None), network(Some("gone"))], vec![high.clone()]), 3500, "a class that is not known");
+    let (default, classes) = (class("usual", 2000, true), |default| vec![high.clone(), default]);
+    assert_eq!(taken(vec![agent(None), network(Some("high"))], classes(default)), 3500, "the default is higher");
+    let system = vec![agent(Some("high")), network(Some("system-node-critical"))];
+    assert_eq!(taken(system, vec![high.clone()]), 3000, "where a dump has not the classes of every cluster");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::future::Future;
 
 use tonic::{Request, Response, Status};
 
-use super::{Call, SimulatedCloud, State, Trouble};
+use super::{Call, Recorded, SimulatedCloud, State, Trouble};
 use crate::external_grpc::protocol as wire;
 use crate::external_grpc::protocol::cloud_provider_server::CloudProvider;
 use crate::external_grpc::protocol::instance_status::InstanceState;
@@ -20,7 +20,15 @@ impl SimulatedCloud {
         delta: i32,
         work: impl FnOnce(&Self) -> Result<A, Status> + Send + 'static,
     ) -> Answer<A> {
-        let (trouble, latency) = self.begin(call, group, delta)?;
+        self.answer_to(Recorded { call, group: group.to_owned(), delta, machines: Vec::new() }, work).await
+    }
+
+    async fn answer_to<A: Send + 'static>(
+        &self,
+        recorded: Recorded,
+        work: impl FnOnce(&Self) -> Result<A, Status> + Send + 'static,
+    ) -> Answer<A> {
+        let (trouble, latency) = self.begin(recorded)?;
         let cloud = self.clone();
         let done = tokio::spawn(async move {
             tokio::time::sleep(latency).await;
@@ -115,7 +123,8 @@ impl CloudProvider for SimulatedCloud {
         self.answer(Call::NodeGroupDecreaseTargetSize, &id.clone(), delta, move |cloud| {
             cloud.group(&id)?;
             let mut state = cloud.state();
-            let there = state.machines.values().filter(|machine| machine.group == id && machine.running).count();
+            let is_there = |machine: &&super::Machine| machine.group == id && machine.running && !machine.deleting;
+            let there = state.machines.values().filter(is_there).count();
             let wanted = i64::from(state.sizes.get(&id).copied().unwrap_or_default()) + i64::from(delta);
             let enough = usize::try_from(wanted).is_ok_and(|wanted| wanted >= there);
             match i32::try_from(wanted) {
@@ -135,7 +144,8 @@ impl CloudProvider for SimulatedCloud {
     ) -> Answer<wire::NodeGroupDeleteNodesResponse> {
         let wire::NodeGroupDeleteNodesRequest { nodes, id } = request.into_inner();
         let ids: Vec<String> = nodes.into_iter().map(|node| node.provider_id).collect();
-        self.answer(Call::NodeGroupDeleteNodes, &id.clone(), 0, move |cloud| {
+        let call = Call::NodeGroupDeleteNodes;
+        self.answer_to(Recorded { call, group: id.clone(), delta: 0, machines: ids.clone() }, move |cloud| {
             cloud.delete(&id, &ids).map(|()| wire::NodeGroupDeleteNodesResponse {})
         })
         .await
@@ -215,7 +225,11 @@ fn instances(state: &State, group: &str) -> Vec<wire::Instance> {
     let of_group = state.machines.iter().filter(|(_, machine)| machine.group == group);
     of_group
         .map(|(id, machine)| {
-            let state = if machine.running { InstanceState::InstanceRunning } else { InstanceState::InstanceCreating };
+            let state = match (machine.deleting, machine.running) {
+                (true, _) => InstanceState::InstanceDeleting,
+                (false, true) => InstanceState::InstanceRunning,
+                (false, false) => InstanceState::InstanceCreating,
+            };
             let error_info = machine.failed.as_ref().map(|(code, class)| wire::InstanceErrorInfo {
                 error_code: code.clone(),
                 error_message: "fails on purpose".to_owned(),

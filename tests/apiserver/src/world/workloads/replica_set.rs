@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{active_pods, by_worth, generation, length, new_name, pod_of, ready, remove, wanted};
+use super::{by_worth, claimed_pods, generation, length, new_name, pod_of, ready, remove, wanted};
+use crate::selector::LabelSelector;
 use crate::world::Turn;
 use crate::world::object;
 
@@ -10,7 +11,9 @@ use crate::world::object;
 const BURST: i64 = 500;
 
 pub(super) fn step(set: &Value, turn: &mut Turn<'_>) {
-    let mut pods = active_pods(set, turn);
+    // With a selector that makes no sense nothing is done.
+    let Ok(selector) = LabelSelector::from_json(set.pointer("/spec/selector").unwrap_or(&Value::Null)) else { return };
+    let mut pods = claimed_pods(set, "ReplicaSet", &selector, turn);
     let ready = ready(&pods);
     let missing = wanted(set) - length(pods.len());
     for index in 0..missing.min(BURST) {
