@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 use plimsoll_kube::{Account, Progress, Source, read_dump};
 use plimsoll_model::{Snapshot, Timestamp};
@@ -21,7 +21,7 @@ use crate::{live, policies, progress};
 pub struct Inputs {
     /// Dumps of one cluster: files or folders, YAML or JSON, as `kubectl get` writes
     /// them; `-` for standard input; `live` for the cluster itself.
-    #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
+    #[arg(long, num_args = 1.., value_name = "PATH")]
     pub cluster: Vec<String>,
     /// The configuration: node groups, limits, rules, policies.
     #[arg(long, value_name = "FILE")]
@@ -73,6 +73,9 @@ impl Inputs {
     /// Reads the configuration and the cluster, loads the policies, and says on standard error what is wrong with
     /// parts of them.
     pub fn load(&self) -> Result<Loaded> {
+        if self.cluster.is_empty() {
+            bail!("--cluster PATH is missing: a dump of the cluster, or `live`");
+        }
         let config = match &self.config {
             None => Config::without_file(),
             Some(path) => Config::read(path)?,
@@ -96,7 +99,7 @@ impl Inputs {
 }
 
 /// Says on standard error which policies are not what is configured, and whether there are any.
-fn say_rejections(changes: &[Change]) -> bool {
+pub fn say_rejections(changes: &[Change]) -> bool {
     let refused = |change: &&Change| matches!(change, Change::Rejected { .. } | Change::DirectoryUnreadable { .. });
     changes.iter().filter(refused).inspect(|change| eprintln!("error: {change}")).count() > 0
 }

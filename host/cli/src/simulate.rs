@@ -1,5 +1,6 @@
-//! `plimsoll simulate`: read a dump, ask the policies, print the plan. Changes nothing.
+//! `plimsoll simulate`: read a dump, ask the policies, print the plan; or let days of a trace go by. Changes nothing.
 
+mod trace;
 mod watch;
 
 use std::process::ExitCode;
@@ -24,6 +25,8 @@ use crate::{Output, table};
 pub struct Arguments {
     #[command(flatten)]
     inputs: Inputs,
+    #[command(flatten)]
+    trace: trace::TraceArguments,
     /// Repeat whenever the dump, the configuration or a policy changes.
     #[arg(long)]
     watch: bool,
@@ -34,6 +37,10 @@ pub struct Arguments {
 
 /// Runs the verb. The exit code is a failure if part of the dump could not be used.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    if let Some(path) = &arguments.trace.trace {
+        let (config, policies) = (arguments.inputs.config.as_deref(), arguments.inputs.policies.as_ref());
+        return trace::run(&arguments.trace, path, config, policies, arguments.output);
+    }
     let loaded = arguments.inputs.load()?;
     if arguments.watch {
         watch::run(arguments, loaded.config, loaded.cluster, &loaded.registry)?;

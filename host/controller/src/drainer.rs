@@ -255,14 +255,18 @@ impl Drainer {
         now: Timestamp,
     ) -> History {
         let launched = self.parts.exchange.provisioning.borrow().as_ref().and_then(|said| said.launched);
-        let last = launched.max(self.removed);
+        let running = drains.running(now);
+        // What the leader before began counts as well.
+        let saving = running.iter().filter(|drain| drain.cause.optimizes());
+        let begun = saving.filter_map(|drain| drains.find(&drain.node)).map(|drain| drain.started).max();
+        let last = launched.max(self.removed).max(begun);
         let rivals = self.parts.status.get().rivals;
         let halted = drains.breaker(snapshot, now).or_else(|| {
             let rival = rivals.first().filter(|_| !settings.beside_rivals)?;
             Some(format!("{rival}; see scaleDown.besideRivals"))
         });
         History {
-            running: drains.running(now),
+            running,
             evaluations: Some(evaluations),
             cooling_until: last.map(|at| Timestamp(at.0.saturating_add(settings.cooldown.0))),
             halted,

@@ -155,7 +155,9 @@ impl Provisioner {
     fn publish(&self, config: &ScaleUpConfig) {
         let (Some(book), Some(term)) = (&self.book, self.term) else { return };
         self.parts.exchange.turns.give(Turn::Launch, book.ledger.unanswered().cloned());
-        let provisioning = Provisioning { term, config: Arc::new(config.clone()), launched: self.launched };
+        // What the leader before launched counts as well.
+        let launched = self.launched.max(book.ledger.last_decided());
+        let provisioning = Provisioning { term, config: Arc::new(config.clone()), launched };
         self.parts.exchange.provisioning.send_replace(Some(provisioning));
     }
 

@@ -215,7 +215,7 @@ impl Replica {
             return;
         }
         mind.signs = signs;
-        let last = mind.launched.max(mind.removed);
+        let last = mind.launched.max(mind.ledger.last_decided()).max(mind.removed);
         let history = History {
             running: mind.drains.running(now),
             evaluations: Some(mind.evaluations.before(now)),

@@ -120,7 +120,7 @@ impl PodSpec<'_> {
         let mut local = self.volumes.iter().filter(|volume| volume.local()).peekable();
         Volumes {
             local: local.peek().is_some(),
-            unlisted: local.any(|volume| !safe.split(',').any(|name| *volume.name == *name)),
+            unlisted: local.any(|volume| !safe.split(',').any(|name| !name.is_empty() && *volume.name == *name)),
             claims: self.volumes.iter().any(PodVolume::claims),
         }
     }

@@ -8,7 +8,8 @@ use std::collections::HashMap;
 use plimsoll_model::{NodeId, PodId, Price, Snapshot, Timestamp};
 
 use crate::drain::{
-    KeptNode, KeptReason, PlannedDrain, PodOutcome, ScaleDownConfig, ScaleDownPlan, judge_pods, left_on,
+    BudgetArithmetic, KeptNode, KeptReason, PlannedDrain, PodOutcome, ScaleDownConfig, ScaleDownPlan, judge_pods,
+    left_on,
 };
 
 /// What is to be known of one node.
@@ -54,7 +55,9 @@ impl<'a> NodeExplainer<'a> {
         let planned = plan.drains.iter().flat_map(|drain| &drain.evictions).map(|eviction| eviction.pod);
         let draining = plan.kept.iter().filter(|kept| kept.reason == KeptReason::Draining);
         let mut budgets_used: HashMap<usize, u32> = HashMap::new();
-        for pod in planned.chain(draining.flat_map(|kept| left_on(snapshot, kept.node))) {
+        // One by one, nothing is taken before.
+        let at_once = config.rules.budgets == BudgetArithmetic::Batch;
+        for pod in planned.chain(draining.flat_map(|kept| left_on(snapshot, kept.node))).filter(|_| at_once) {
             for (at, _) in snapshot.budgets_of(snapshot.pod(pod)) {
                 *budgets_used.entry(at).or_default() += 1;
             }

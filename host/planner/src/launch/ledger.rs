@@ -169,6 +169,11 @@ impl Ledger {
         self.entries.iter().filter(|entry| entry.undecided() && entry.closed.is_none()).map(Entry::group)
     }
 
+    /// When the last of the launches was decided that are in the ledger, whoever led then.
+    pub fn last_decided(&self) -> Option<Timestamp> {
+        self.entries.iter().map(|entry| entry.intent.decided).max()
+    }
+
     /// Notes what came of a call, or of asking for the baseline. What is known to have ended does not change.
     pub fn outcome(
         &mut self,

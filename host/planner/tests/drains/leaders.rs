@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use plimsoll_model::Snapshot;
 use plimsoll_planner::drain::*;
 
 use crate::fixture::*;
@@ -52,7 +53,7 @@ fn what_cannot_go_on_is_released() {
 
 #[test]
 fn a_machine_that_was_to_go_goes() {
-    let mut cluster = Cluster::of(2);
+    let mut cluster = Cluster::of(0);
     let removal = Some(RemovalMark { since: NOW, baseline: Some(7) });
     let drain = Drain { removal, ..cluster.drain(12, 300) };
     cluster.write("n", Some(drain.write()));
@@ -62,6 +63,36 @@ fn a_machine_that_was_to_go_goes() {
     let done: Vec<&str> = cluster.log.iter().map(|(_, done)| done.as_str()).collect();
     assert_eq!(done, ["remove n"]);
     assert!(matches!(cluster.drains.cancel("n", Canceller::Person, "x"), Err(CannotCancel::Removing(_))));
+}
+
+#[test]
+fn pods_that_were_seen_after_the_removal_was_decided_are_evicted_first() {
+    let mut cluster = Cluster::of(2);
+    let removal = Some(RemovalMark { since: NOW, baseline: Some(7) });
+    let drain = Drain { removal, ..cluster.drain(12, 300) };
+    cluster.write("n", Some(drain.write()));
+    cluster.next_leader();
+    cluster.run(100);
+    let done: Vec<&str> = cluster.log.iter().map(|(_, done)| done.as_str()).collect();
+    assert_eq!(done, ["evict p0", "evict p1", "remove n", "delete node n"]);
+}
+
+#[test]
+fn a_node_whose_cordon_is_not_seen_is_not_empty() {
+    let mut cluster = Cluster::of(0);
+    cluster.begin(cluster.drain(12, 300));
+    let before = cluster.snapshot();
+    let (facts, done) = (DrainFacts::default(), DrainAnswer::Marked(WriteAnswer::Done));
+    let mut step = |cluster: &mut Cluster, snapshot: &Snapshot, seconds: u64| {
+        cluster.drains.observe(snapshot, &facts, at(seconds));
+        cluster.drains.actions(snapshot, &facts, at(seconds)).len()
+    };
+    assert_eq!(step(&mut cluster, &before, 0), 1, "the mark");
+    cluster.drains.answer("n", done, at(1));
+    assert_eq!(step(&mut cluster, &before, 1), 0, "a pod may have been bound before the cordon");
+    cluster.write("n", Some(String::new()));
+    let after = cluster.snapshot();
+    assert_eq!(step(&mut cluster, &after, 2), 1, "the removal");
 }
 
 #[test]

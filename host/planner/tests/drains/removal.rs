@@ -176,6 +176,7 @@ fn a_node_that_vanishes_ends_its_drain() {
 #[test]
 fn a_drain_that_is_taken_back_while_its_size_is_measured_is_released() {
     let mut cluster = empty();
+    cluster.write("n", Some(String::new()));
     let (snapshot, facts) = (cluster.snapshot(), DrainFacts::default());
     let step = |drains: &mut Drains, seconds: u64, answer: Option<DrainAnswer>| {
         if let Some(answer) = answer {

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use plimsoll_model::{Millis, Node, NodeId, Pod, Snapshot, Text, Timestamp, Uid};
+use plimsoll_model::{Millis, Node, NodeId, Pod, Snapshot, Text, Timestamp, Uid, well_known};
 
 use super::clock::{Call, plus};
 use super::facts::{DrainFacts, MachineState};
@@ -243,7 +243,9 @@ impl Leaving {
         self.observe_pods(snapshot, id, now);
         self.observe_machine(now);
         let empty = self.left().next().is_none();
-        if !empty {
+        // Pods may still be bound to a node whose cordon has not been seen.
+        let closed = node.unschedulable && node.taints.iter().any(|taint| *taint.key == *well_known::DRAINING);
+        if !empty || !closed {
             self.emptied = None;
         } else if self.mark.begun() {
             self.emptied.get_or_insert(now);

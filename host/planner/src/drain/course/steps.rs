@@ -77,7 +77,10 @@ impl Leaving {
         }
         if self.mark.begun() {
             let machine_stays = !around.facts.removes_machines;
-            if !self.removal_decided() && (now < self.drain.deadline || machine_stays) {
+            // A pod that was bound just before the cordon may be seen after the removal was decided.
+            let called = self.removing.remove.sent.is_some();
+            let late = !called && self.left().next().is_some();
+            if (!self.removal_decided() || late) && (now < self.drain.deadline || machine_stays) {
                 self.pods(around, false, out);
             }
             if machine_stays {
@@ -170,6 +173,9 @@ impl Leaving {
             return;
         }
         let written = self.mark.written.as_ref().and_then(|written| written.removal.as_ref());
+        if now < self.drain.deadline && self.left().next().is_some() {
+            return;
+        }
         if written == self.drain.removal.as_ref() && self.removing.remove.start(now) {
             if self.told.insert("terminating") {
                 out.news.push(self.news(DrainChange::Terminating));
