@@ -141,13 +141,16 @@ fn side(
     Ok(Side { name: name.to_owned(), report })
 }
 
+/// How a figure is written.
+type Figure = fn(&Totals) -> String;
+
 fn dollars(micros: u64) -> String {
     format!("{}.{:02}", micros / 1_000_000, micros % 1_000_000 / 10_000)
 }
 
 /// A column for each side.
 fn figures(sides: &[Side]) -> String {
-    let rows: [(&str, fn(&Totals) -> String); 12] = [
+    let rows: [(&str, Figure); 12] = [
         ("cost, dollars", |totals| dollars(totals.cost)),
         ("node-hours", |totals| format!("{}.{}", totals.node_seconds / 3600, totals.node_seconds % 3600 / 360)),
         ("nodes at most", |totals| totals.most_nodes.to_string()),

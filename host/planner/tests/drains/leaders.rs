@@ -83,7 +83,7 @@ fn a_node_whose_cordon_is_not_seen_is_not_empty() {
     cluster.begin(cluster.drain(12, 300));
     let before = cluster.snapshot();
     let (facts, done) = (DrainFacts::default(), DrainAnswer::Marked(WriteAnswer::Done));
-    let mut step = |cluster: &mut Cluster, snapshot: &Snapshot, seconds: u64| {
+    let step = |cluster: &mut Cluster, snapshot: &Snapshot, seconds: u64| {
         cluster.drains.observe(snapshot, &facts, at(seconds));
         cluster.drains.actions(snapshot, &facts, at(seconds)).len()
     };
