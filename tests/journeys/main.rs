@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what cannot be set up is a failing test")]
 
 mod certificates;
+mod draining;
 mod explaining;
 mod explaining_nodes;
 mod inspecting;

@@ -1,6 +1,6 @@
 //! `plimsoll run` and `plimsoll dev`: from pending pods to nodes, whatever happens on the way.
 
-mod cluster;
+pub mod cluster;
 mod confined;
 mod endpoint;
 #[cfg(feature = "otel")]
