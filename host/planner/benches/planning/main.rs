@@ -6,6 +6,7 @@
 #![allow(missing_docs, reason = "a bench is read, not called")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a bench that cannot be set up says so and ends")]
 
+mod consolidation;
 mod counted;
 mod openb;
 mod policy;
@@ -34,6 +35,9 @@ pub fn main() {
     }
     if wanted("big-cluster") {
         big_cluster(if large { 1 } else { 50 });
+    }
+    if wanted("consolidation") {
+        consolidation::run(if large { 1 } else { 50 });
     }
     if wanted("openb") {
         openb::run(large);

@@ -183,6 +183,40 @@ pub fn big_pending(cluster: &mut Cluster, name: &str, kind: usize) -> Pod {
     pending("jobs", name, labels, shape)
 }
 
+/// A node of the big clusters.
+fn big_node(cluster: &mut Cluster, at: usize) {
+    let group = at % GROUPS;
+    let name = format!("node-{at:05}");
+    let labels: LabelSet = [
+        (well_known::HOSTNAME, name.as_str()),
+        (well_known::ZONE, ZONES[at / GROUPS % 3]),
+        (well_known::INSTANCE_TYPE, "m5.1x"),
+        (well_known::NODE_GROUP[0], &format!("group-{group:03}")),
+        ("team", &format!("team-{}", group % 10)),
+    ]
+    .into_iter()
+    .collect();
+    let labels = cluster.labels(labels);
+    cluster.upsert_node(Node {
+        name: name.as_str().into(),
+        uid: Uid::parse(&name),
+        labels,
+        annotations: Arc::default(),
+        taints: vec![],
+        allocatable: Resources { cpu: MilliCpu(15_800), memory: Bytes(60 << 30), pods: 110, ..Default::default() },
+        unschedulable: false,
+        ready: true,
+        created: Some(Timestamp(1)),
+        deleting: false,
+        launching: false,
+        provider_id: None,
+        ready_changed: None,
+        conditions: Vec::new(),
+        attached_volumes: 0,
+        addresses: vec![],
+    });
+}
+
 /// 5,000 nodes that 30 pods each nearly fill, and 10,000 pending pods in 300 shapes; smaller by `scale`.
 pub fn big_cluster(scale: usize) -> Cluster {
     let (nodes, waiting) = (5_000 / scale, 10_000 / scale);
@@ -198,36 +232,8 @@ pub fn big_cluster(scale: usize) -> Cluster {
     };
     cluster.upsert_daemon_set(agent);
     for at in 0..nodes {
-        let group = at % GROUPS;
         let name = format!("node-{at:05}");
-        let labels: LabelSet = [
-            (well_known::HOSTNAME, name.as_str()),
-            (well_known::ZONE, ZONES[at / GROUPS % 3]),
-            (well_known::INSTANCE_TYPE, "m5.1x"),
-            (well_known::NODE_GROUP[0], &format!("group-{group:03}")),
-            ("team", &format!("team-{}", group % 10)),
-        ]
-        .into_iter()
-        .collect();
-        let labels = cluster.labels(labels);
-        cluster.upsert_node(Node {
-            name: name.as_str().into(),
-            uid: Uid::parse(&name),
-            labels,
-            annotations: Arc::default(),
-            taints: vec![],
-            allocatable: Resources { cpu: MilliCpu(15_800), memory: Bytes(60 << 30), pods: 110, ..Default::default() },
-            unschedulable: false,
-            ready: true,
-            created: Some(Timestamp(1)),
-            deleting: false,
-            launching: false,
-            provider_id: None,
-            ready_changed: None,
-            conditions: Vec::new(),
-            attached_volumes: 0,
-            addresses: vec![],
-        });
+        big_node(&mut cluster, at);
         for pod in 0..30 {
             let app = (at * 7 + pod * 13) % 500;
             let owner = cluster.owner(Owner {
@@ -263,6 +269,42 @@ pub fn big_cluster(scale: usize) -> Cluster {
     for at in 0..waiting {
         let pod = big_pending(&mut cluster, &format!("pending-{at:05}"), at % 300);
         cluster.upsert_pod(pod);
+    }
+    cluster
+}
+
+/// A pod of the sparse cluster: the 30 first of each node are there from the beginning.
+pub fn sparse_pod(cluster: &mut Cluster, node: usize, at: usize) -> Pod {
+    let app = (node * 7 + at * 13) % 500;
+    let owner = cluster.owner(Owner {
+        kind: "ReplicaSet".into(),
+        api_version: "apps/v1".into(),
+        namespace: "run".into(),
+        name: format!("app-{app}").into(),
+        uid: Uid::parse(&format!("app-{app}")),
+    });
+    let shape = PodShape { requests: resources(365, 1024 + 16 * (app as u64 % 10)), ..Default::default() };
+    let labels = cluster.labels([("app", format!("app-{app}"))].into_iter().collect());
+    let shape = cluster.shape(shape);
+    Pod {
+        owner: Some(owner),
+        node: Some(format!("node-{node:05}").into()),
+        phase: Phase::Running,
+        scheduling: Scheduling::Quiet,
+        ready: true,
+        ..pending("run", &format!("app-{app}-{node}-{at}"), labels, shape)
+    }
+}
+
+/// 5,000 nodes with 30 pods each, for which seven nodes in ten would do; smaller by `scale`.
+pub fn sparse_cluster(scale: usize) -> Cluster {
+    let mut cluster = Cluster::default();
+    for node in 0..5_000 / scale {
+        big_node(&mut cluster, node);
+        for at in 0..30 {
+            let pod = sparse_pod(&mut cluster, node, at);
+            cluster.upsert_pod(pod);
+        }
     }
     cluster
 }
