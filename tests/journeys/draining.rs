@@ -172,7 +172,9 @@ async fn an_interrupted_node_gets_its_replacement_first() {
     let taken = old[0].clone();
     let until = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(40);
     annotate(&cluster, &taken, "plimsoll.dev/interruption", &until.to_string());
-    cluster.until("another node is launched", &[&first], |cluster| names(cluster).iter().any(|n| !old.contains(n))).await;
+    cluster
+        .until("another node is launched", &[&first], |cluster| names(cluster).iter().any(|n| !old.contains(n)))
+        .await;
     cluster
         .until("the node is gone and all pods run", &[&first], |cluster| {
             !names(cluster).contains(&taken) && cluster.running() == (4, 4)

@@ -236,7 +236,7 @@ fn feature_options(identity: &Identity, config: &Config) -> FeatureOptions {
         configured.insert(Feature::Lease);
     }
     if !identity.observe {
-        configured.extend([Feature::Events, Feature::Launches, Feature::Drain]);
+        configured.extend([Feature::Events, Feature::Launches, Feature::Drain, Feature::WarmUp]);
     }
     if config.controller.cleanup.is_some() && config.controller.provider.is_some() && !identity.observe {
         configured.insert(Feature::Cleanup);

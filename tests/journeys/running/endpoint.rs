@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use plimsoll_kube::{Api, Connection, Leadership, ObjectName, Precondition, Purpose, Resource, lead_alone};
+use plimsoll_kube::{Api, Connection, Leadership, ObjectName, Patch, Precondition, Purpose, Resource, lead_alone};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -21,14 +21,17 @@ const DEPLOYMENTS: Resource = Resource {
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pods_get_nodes_on_any_api_server() {
+async fn pods_get_nodes_and_give_them_back_on_any_api_server() {
     let own = format!("j{:x}", std::process::id());
     let config = format!(
         "cluster: {{identifier: {own}}}
 autoscaler: {{quiet: 100ms, atMost: 1s}}
 leaderElection: {{leaseDuration: 4s, renewDeadline: 3s, retryPeriod: 500ms}}
 log: {{format: text}}
-provider: {{kind: simulated, delay: 300ms}}
+provider: {{kind: simulated, delay: 300ms, removal: {{delay: 100ms}}}}
+gracePeriod: 1s
+scaleDown: {{interval: 1s, evaluationPeriods: 2, maxPercentage: 50}}
+drain: {{spread: 2s}}
 nodeGroups:
   - {{name: {own}, max: 5, zones: [a], instanceTypes: [{{name: small, vcpu: 2, memoryMib: 8192}}]}}
 "
@@ -57,6 +60,8 @@ nodeGroups:
                 "metadata": {"labels": {"app": "web"}},
                 "spec": {
                     "nodeSelector": {"plimsoll.dev/node-group": own},
+                    // On a real server no kubelet says that a pod has stopped.
+                    "terminationGracePeriodSeconds": 0,
                     "containers": [{"name": "web", "image": "example.com/web:1", "resources": {"requests": {"cpu": "900m", "memory": "64Mi"}}}],
                 },
             },
@@ -102,6 +107,19 @@ nodeGroups:
     for reason in ["LaunchPlanned", "NodeLaunched"] {
         assert!(events.iter().any(|event| event["reason"] == reason), "{reason}: {events:#?}");
     }
+    let web = ObjectName::in_namespace(&own, "web");
+    let fewer = json!({"spec": {"replicas": 2}});
+    api.patch(&permit, &DEPLOYMENTS, &web, None, Patch::Merge, &fewer).await.unwrap();
+    let nodes = loop {
+        let left = api.list(&Resource::NODES, "", &format!("plimsoll.dev/node-group={own}")).await.unwrap();
+        let pods = api.list(&Resource::PODS, &own, "app=web").await.unwrap();
+        let placed = pods.iter().filter(|pod| pod["spec"]["nodeName"].is_string()).count();
+        if left.len() == 1 && placed == 2 && pods.len() == 2 {
+            break left;
+        }
+        assert!(Instant::now() < end, "{} nodes are left:\n{}", left.len(), replica.log());
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    };
     drop(replica);
     for node in nodes {
         let name = ObjectName::of_cluster(node["metadata"]["name"].as_str().unwrap());
