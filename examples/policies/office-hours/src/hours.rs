@@ -120,7 +120,8 @@ mod tests {
         assert!(auckland.open(MONDAY - 4 * HOUR) && !auckland.open(MONDAY + 9 * HOUR));
         // No moment is too far away.
         assert!(!utc.open(0));
-        utc.open(u64::MAX);
+        let last = utc.open(u64::MAX);
+        assert_eq!(last, utc.open(u64::MAX));
     }
 
     #[test]
